@@ -1,0 +1,1 @@
+"""Train, understand and ship vision and sequence models from one command line."""

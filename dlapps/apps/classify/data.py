@@ -1,0 +1,273 @@
+"""From files to batches: reads labelled pictures, splits them, and draws views of them."""
+
+import hashlib
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import tensorflow as tf
+
+from dlapps.data.augment import Augmentation, random_view
+from dlapps.data.labelled import Example, read_labelled
+from dlapps.data.pictures import centre_crop
+from dlapps.data.pipeline import MAX_KEPT_BYTES, PictureStore, batches_of_views, in_threads
+from dlapps.errors import UserError, reason
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled pictures, split.
+
+    Args:
+        name: What a run on it is called.
+        labels: Names of the classes.
+        train: Pictures to learn from.
+        validation: Pictures to choose by.
+        test: Pictures to measure on, where the dataset keeps some apart.
+        notes: What the user should know about it.
+    """
+
+    name: str
+    labels: list[str]
+    train: list[Example]
+    validation: list[Example]
+    test: list[Example] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with any picture, label or split, not with paths or order."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.validation, self.test):
+            for line in sorted(f"{self.labels[e.label]}\t{e.digest}" for e in split):
+                digest.update(line.encode() + b"\n")
+            digest.update(b"--\n")
+        return digest.hexdigest()
+
+
+def read_dataset(data: str, validation: float = 0.2, seed: int = 0) -> Dataset:
+    """Reads labelled pictures.
+
+    Args:
+        data: A folder with one folder a class, or with train, val and test folders of such; a CSV
+            file of path, label and perhaps split; `tfds:NAME`; or `sample`.
+        validation: Part to hold out, class by class, where the data have no such part.
+        seed: Fixes which.
+
+    Returns:
+        The dataset. No picture of `validation` is, byte for byte, one of `train` unless the data
+        say so themselves; then a note tells.
+
+    Raises:
+        UserError: If it is none of these, or has not two classes of two pictures.
+    """
+    name, labels, splits = read_labelled(data)
+    if len(labels) < 2:
+        raise UserError(
+            f"{data} holds one class, '{labels[0]}'. Give at least two, each in its own folder."
+        )
+    splits = {split: _hashed(examples) for split, examples in splits.items()}
+    notes: list[str] = []
+    if not splits.get("validation"):
+        train, held_out, notes = _split(splits["train"], labels, validation, seed, data)
+        splits |= {"train": train, "validation": held_out}
+    elif shared := _shared(splits["train"], splits["validation"]):
+        notes.append(
+            f"{shared} pictures stand both in train and in validation, which flatters the measures."
+        )
+    missing = [labels[k] for k in range(len(labels)) if k not in _counts(splits["train"])]
+    if missing:
+        raise UserError(f"{data} has no picture of '{missing[0]}' to learn from.")
+    return Dataset(
+        name, labels, splits["train"], splits["validation"], splits.get("test", []), notes
+    )
+
+
+def read_examples(data: str, labels: Sequence[str]) -> tuple[list[Example], list[str]]:
+    """Reads pictures to measure a model on: the test part if there is one, else all.
+
+    Args:
+        data: As in `read_dataset`.
+        labels: The model's classes.
+
+    Returns:
+        The examples, labelled by index into `labels`, and what the user should know.
+
+    Raises:
+        UserError: If a class is not one of `labels`.
+    """
+    _, own, splits = read_labelled(data)
+    notes = []
+    if splits.get("test"):
+        examples = splits["test"]
+        if len(splits) > 1:
+            notes.append("Only the test part is used.")
+    else:
+        examples = [example for part in splits.values() for example in part]
+    unknown = [label for label in own if label not in labels]
+    if unknown:
+        known = ", ".join(labels[:8]) + (", ..." if len(labels) > 8 else "")
+        raise UserError(
+            f"{data} holds the class '{unknown[0]}', which the model does not know. "
+            f"It knows {known}."
+        )
+    index = {label: labels.index(label) for label in own}
+    return _hashed([replace(e, label=index[own[e.label]]) for e in examples]), notes
+
+
+def _hashed(examples: list[Example]) -> list[Example]:
+    with ThreadPoolExecutor() as pool:
+        return [
+            replace(example, digest=digest)
+            for example, digest in zip(examples, pool.map(_digest, examples), strict=True)
+        ]
+
+
+def _digest(example: Example) -> str:
+    source = example.source
+    if isinstance(source, np.ndarray):
+        return hashlib.sha256(source.tobytes()).hexdigest()
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    try:
+        with open(source, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{source} cannot be read: {reason(error)}.") from error
+
+
+def _split(
+    examples: list[Example], labels: list[str], part: float, seed: int, data: str
+) -> tuple[list[Example], list[Example], list[str]]:
+    """Holds out a part of every class; copies of one picture stay together."""
+    groups: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        groups[example.digest].append(example)
+    held_out: set[str] = set()
+    notes = _duplicates(groups, labels)
+    rng = np.random.default_rng(seed)
+    for label, name in enumerate(labels):
+        # By digest, so that neither names nor order of files change the split.
+        own = sorted(digest for digest, group in groups.items() if group[0].label == label)
+        if len(own) < 2:
+            raise UserError(
+                f"{data}: class '{name}' has {len(own)} picture{'s' * (len(own) != 1)} of its "
+                "own. Two are needed, one to learn from and one to validate."
+            )
+        count = min(max(1, round(part * len(own))), len(own) - 1)
+        held_out.update(own[k] for k in rng.permutation(len(own))[:count])
+    train = [e for e in examples if e.digest not in held_out]
+    return train, [e for e in examples if e.digest in held_out], notes
+
+
+def _duplicates(groups: dict[str, list[Example]], labels: list[str]) -> list[str]:
+    copies = sum(len(group) - 1 for group in groups.values())
+    notes = [f"{copies} pictures are copies of others; copies stay on one side."] if copies else []
+    torn = [group for group in groups.values() if len({e.label for e in group}) > 1]
+    if torn:
+        first = torn[0]
+        other = next(e for e in first if e.label != first[0].label)
+        notes.append(
+            f"{len(torn)} pictures have more than one label, such as {first[0].name} "
+            f"('{labels[first[0].label]}') and {other.name} ('{labels[other.label]}')."
+        )
+    return notes
+
+
+def _shared(one: list[Example], other: list[Example]) -> int:
+    return len({e.digest for e in one} & {e.digest for e in other})
+
+
+def _counts(examples: list[Example]) -> Counter:
+    return Counter(example.label for example in examples)
+
+
+class Views:
+    """Draws the pictures of examples, plain or by chance, the same for the same seed.
+
+    Args:
+        examples: The pictures.
+        image_size: Side of a view, pixels.
+        crop: Part of the shorter side that a plain view keeps, in (0, 1].
+        augmentation: How far random views may differ, or None for plain ones.
+        seed: Where their chance comes from.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        image_size: int,
+        crop: float,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ):
+        self.examples = examples
+        self.image_size = image_size
+        self.crop = crop
+        self.augmentation = augmentation
+        self.seed = seed
+        zoom = augmentation.short_sides[1] if augmentation else 1 / crop
+        sources = [example.source for example in examples]
+        self.store = PictureStore(sources, round(image_size * zoom))
+
+    def draw(self, index: int, turn: int = 0) -> np.ndarray:
+        """Returns a view of one picture, `(size, size, 3)` uint8; another in every `turn`."""
+        image = self.store.read(index)
+        if self.augmentation is None:
+            return centre_crop(image, self.image_size, self.crop)
+        # By content, not by place: the same picture gives the same views in any split.
+        picture = int(self.examples[index].digest[:16], 16)
+        rng = np.random.default_rng([self.seed, turn, picture])
+        return random_view(image, self.image_size, self.augmentation, rng)
+
+
+def shuffled_batches(views: Views, batch_size: int) -> tf.data.Dataset:
+    """Returns an epoch of shuffled batches of views, another at each pass.
+
+    Args:
+        views: Of readable pictures.
+        batch_size: Pictures a batch; the last may be smaller.
+
+    Returns:
+        A dataset of `(batch, size, size, 3)` uint8 and `(batch,)` int32.
+    """
+    turns = itertools.count(1)
+
+    def epoch() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        turn = next(turns)
+        order = np.random.default_rng([views.seed, turn]).permutation(len(views.examples))
+        drawn = in_threads(lambda i: views.draw(int(i), turn), iter(order), ahead=2 * batch_size)
+        for start in range(0, len(order), batch_size):
+            indices = order[start : start + batch_size]
+            images = np.stack([next(drawn) for _ in indices])
+            yield images, np.array([views.examples[i].label for i in indices], np.int32)
+
+    return _dataset(epoch, views, batch_size)
+
+
+def plain_batches(views: Views, batch_size: int) -> tf.data.Dataset:
+    """Returns the views in order, kept in memory after the first pass if they are few."""
+
+    def epoch() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for indices, images, _ in batches_of_views(len(views.examples), views.draw, batch_size):
+            yield images, np.array([views.examples[i].label for i in indices], np.int32)
+
+    dataset = _dataset(epoch, views, batch_size)
+    size = len(views.examples) * views.image_size**2 * 3
+    return dataset.cache() if size < MAX_KEPT_BYTES else dataset
+
+
+def _dataset(
+    epoch: Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]], views: Views, batch_size: int
+) -> tf.data.Dataset:
+    side = views.image_size
+    signature = (
+        tf.TensorSpec((None, side, side, 3), tf.uint8),
+        tf.TensorSpec((None,), tf.int32),
+    )
+    steps = -(-len(views.examples) // batch_size)
+    dataset = tf.data.Dataset.from_generator(epoch, output_signature=signature)
+    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)

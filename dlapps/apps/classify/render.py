@@ -1,0 +1,222 @@
+"""Shows predictions and evaluations as text, JSON and pictures."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from dlapps.apps.classify.data import Dataset
+from dlapps.apps.classify.metrics import Evaluation
+from dlapps.data.inputs import Input
+
+INK = "#1f2430"
+PAPER = "white"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one picture.
+
+    Args:
+        input: The picture.
+        classes: The likeliest labels with their probabilities, the likeliest first.
+    """
+
+    input: Input
+    classes: list[tuple[str, float]]
+
+
+def as_json(prediction: Prediction) -> dict:
+    """Returns a prediction in the shape that every app's JSON has."""
+    classes = [{"label": label, "probability": round(p, 6)} for label, p in prediction.classes]
+    return {"path": prediction.input.name, "classes": classes}
+
+
+def lines(predictions: Iterable[Prediction], format_: str, names: Sequence[str]) -> Iterator[str]:
+    """Writes predictions down, as they come.
+
+    Args:
+        predictions: What to write.
+        format_: "table", "json", "jsonl" or "csv".
+        names: Names of all the inputs, for the width of the table.
+
+    Yields:
+        Lines without their ends.
+    """
+    if format_ == "json":
+        yield json.dumps([as_json(p) for p in predictions], indent=2, ensure_ascii=False)
+    elif format_ == "jsonl":
+        for prediction in predictions:
+            yield json.dumps(as_json(prediction), ensure_ascii=False)
+    elif format_ == "csv":
+        yield _csv_row(["path", "rank", "label", "probability"])
+        for prediction in predictions:
+            for rank, (label, p) in enumerate(prediction.classes, start=1):
+                yield _csv_row([prediction.input.name, rank, label, f"{p:.6f}"])
+    else:
+        width = min(max(map(len, names), default=0), 60)
+        for prediction in predictions:
+            yield from _table_rows(prediction, width)
+
+
+def _csv_row(cells: list) -> str:
+    file = io.StringIO()
+    csv.writer(file, lineterminator="").writerow(cells)
+    return file.getvalue()
+
+
+def _table_rows(prediction: Prediction, width: int) -> Iterator[str]:
+    name = prediction.input.name
+    for label, p in prediction.classes:
+        yield f"{name:<{width}}  {p:7.1%}  {label}"
+        name = ""
+
+
+def dataset_line(dataset: Dataset) -> str:
+    """Says what is learnt from and how well one could do without looking."""
+    counts = np.bincount([e.label for e in dataset.validation], minlength=len(dataset.labels))
+    majority = counts.max() / max(counts.sum(), 1)
+    return (
+        f"{dataset.name}: {len(dataset.labels)} classes, {len(dataset.train)} pictures to learn "
+        f"from, {len(dataset.validation)} held out. Without looking: chance "
+        f"{1 / len(dataset.labels):.1%}, always the commonest class {majority:.1%}."
+    )
+
+
+def evaluation_table(measures: dict) -> str:
+    """Returns an evaluation as text, each measure beside what it takes without looking."""
+    rows = [
+        ("pictures", f"{measures['num_pictures']}"),
+        ("accuracy", f"{measures['accuracy']:.4f}"),
+        ("  by chance", f"{measures['chance_accuracy']:.4f}"),
+        ("  always the commonest class", f"{measures['majority_accuracy']:.4f}"),
+        ("top-5 accuracy", f"{measures['top5_accuracy']:.4f}"),
+        ("macro F1", f"{measures['macro_f1']:.4f}"),
+        ("loss (nats)", f"{measures['loss']:.4f}"),
+        ("calibration error", f"{measures['calibration_error']:.4f}"),
+    ]
+    text = [f"{name:<30}{value:>8}" for name, value in rows]
+    classes = {k: v for k, v in measures["classes"].items() if v["num_pictures"]}
+    width = max(12, *(len(label) for label in classes))
+    text += ["", f"{'class':<{width}}  precision  recall      F1  pictures"]
+    text += [
+        f"{label:<{width}}  {m['precision']:9.4f}  {m['recall']:6.4f}  {m['f1']:6.4f}"
+        f"  {m['num_pictures']:8d}"
+        for label, m in classes.items()
+    ]
+    return "\n".join(text)
+
+
+def mistake(probabilities: np.ndarray, truth: int, labels: list[str]) -> str:
+    """Says in a few words what a model took a picture for."""
+    answer = int(probabilities.argmax())
+    return f"{labels[truth]}, taken for\n{labels[answer]} ({probabilities[answer]:.0%})"
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _fitting(text: str, font, width: int) -> str:
+    while text and font.getlength(text) > width:
+        text = text[:-2] + "…" if len(text) > 2 else ""
+    return text
+
+
+def labelled(image: Image.Image, classes: Sequence[tuple[str, float]]) -> Image.Image:
+    """Returns a picture with the labels and their probabilities written below it."""
+    size = max(14, min(image.size) // 24)
+    font = _font(size)
+    step = round(size * 1.5)
+    width = max(image.width, 240)
+    sheet = Image.new("RGB", (width, image.height + step * len(classes) + size), PAPER)
+    sheet.paste(image, ((width - image.width) // 2, 0))
+    draw = ImageDraw.Draw(sheet)
+    for row, (label, p) in enumerate(classes):
+        y = image.height + size // 2 + row * step
+        draw.rectangle((0, y, p * width, y + step - 3), fill="#d7e3f7" if row else "#a9c7f5")
+        words = _fitting(label, font, round(width - 5.5 * size))
+        draw.text((size // 2, y + step // 2 - 1), words, INK, font, anchor="lm")
+        draw.text((width - size // 2, y + step // 2 - 1), f"{p:.1%}", INK, font, anchor="rm")
+    return sheet
+
+
+def explained(image: Image.Image, places: np.ndarray, crop: float) -> Image.Image:
+    """Returns a picture with the places that speak for its label laid over it in warm colours.
+
+    Args:
+        image: The picture.
+        places: `(height, width)` float in [0, 1], over the centre square of the picture.
+        crop: Part of the shorter side that this square is.
+    """
+    side = round(min(image.size) * crop)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    grey = Image.fromarray((255 * places).astype(np.uint8)).resize((side, side), Image.BICUBIC)
+    heat = np.asarray(grey, np.float32)[..., None] / 255
+    warm = heat * (255, 80, 0) + (1 - heat) * (20, 30, 120)
+    base = np.asarray(image, np.float32).copy()
+    square = base[top : top + side, left : left + side]
+    base[top : top + side, left : left + side] = 0.55 * square + 0.45 * warm
+    return Image.fromarray(base.astype(np.uint8))
+
+
+def contact_sheet(pictures: Sequence[np.ndarray], titles: Sequence[str], side: int = 160) -> bytes:
+    """Returns a PNG of small pictures in rows, each with its title below."""
+    columns = min(6, len(pictures))
+    rows = -(-len(pictures) // columns)
+    font = _font(13)
+    margin, text = 12, 18 * max(title.count("\n") + 1 for title in titles) + 4
+    step_x, step_y = side + margin, side + text + margin
+    sheet = Image.new("RGB", (columns * step_x + margin, rows * step_y + margin), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for place, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
+        x = margin + place % columns * step_x
+        y = margin + place // columns * step_y
+        sheet.paste(Image.fromarray(picture).resize((side, side), Image.BICUBIC), (x, y))
+        for line, words in enumerate(title.split("\n")):
+            draw.text((x, y + side + 4 + 18 * line), _fitting(words, font, side), INK, font)
+    return _png(sheet)
+
+
+def confusion_matrix(evaluation: Evaluation, labels: list[str]) -> bytes:
+    """Returns a PNG of the confusion matrix: rows the truth, columns the answer."""
+    from matplotlib import figure  # noqa: PLC0415  half a second, for evaluations only
+
+    counts = evaluation.confusion
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = min(max(4.0, 0.55 * len(labels) + 2), 24)
+    plot = figure.Figure(figsize=(side, side), layout="constrained")
+    axes = plot.add_subplot()
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xlabel("answer")
+    axes.set_ylabel("truth")
+    axes.set_title(f"accuracy {evaluation.measures['accuracy']:.4f}")
+    if len(labels) <= 60:
+        ticks = range(len(labels))
+        axes.set_xticks(ticks, labels, rotation=90 if max(map(len, labels)) > 3 else 0)
+        axes.set_yticks(ticks, labels)
+    if len(labels) <= 25:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                colour = "white" if share[row, column] > 0.5 else INK
+                axes.text(column, row, str(count), ha="center", va="center", color=colour)
+    file = io.BytesIO()
+    plot.savefig(file, format="png", dpi=110)
+    return file.getvalue()
+
+
+def as_jpeg(image: Image.Image) -> bytes:
+    """Returns a picture as the bytes of a JPEG file."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=92)
+    return file.getvalue()
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

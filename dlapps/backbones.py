@@ -1,0 +1,194 @@
+"""Pretrained feature extractors by name, each with its pyramid and its preprocessing."""
+
+import math
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+from keras_cv.models import EfficientNetLiteBackbone
+
+from dlapps.errors import UserError, nearest
+from dlapps.layers.image_normalization import ImageNormalization
+from dlapps.weights import efficientnet_lite0
+
+BUILT_IN = "efficientnet_lite0"
+ONLINE = "keras:"
+
+# What `keras.applications.<module>.preprocess_input` computes, by its mode; None where the network
+# rescales by itself.
+_TF = {"mean": (127.5,) * 3, "scale": (127.5,) * 3}
+_CAFFE = {"mean": (123.68, 116.779, 103.939), "reverse": True}
+APPLICATIONS: dict[str, dict | None] = {
+    "ConvNeXtTiny": None,
+    "ConvNeXtSmall": None,
+    "EfficientNetB0": None,
+    "EfficientNetB1": None,
+    "EfficientNetB2": None,
+    "EfficientNetB3": None,
+    "EfficientNetV2B0": None,
+    "EfficientNetV2B1": None,
+    "EfficientNetV2B2": None,
+    "EfficientNetV2B3": None,
+    "EfficientNetV2S": None,
+    "MobileNetV2": _TF,
+    "MobileNetV3Large": None,
+    "MobileNetV3Small": None,
+    "ResNet50": _CAFFE,
+    "ResNet50V2": _TF,
+    "ResNet101V2": _TF,
+    "VGG16": _CAFFE,
+    "Xception": _TF,
+}
+# The layers of one block share the start of their names: block2a_, conv3_block1_, block_4_,
+# expanded_conv_2_, stage_1_block_0_.
+_BLOCK = re.compile(r"^(.*?(?:block_?\d+[a-z]?|expanded_conv(?:_\d+)?))(?:_|$)")
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A feature extractor and what brings images of 0 to 255 to the range it wants.
+
+    Args:
+        normalization: From `(batch, size, size, 3)` 0 to 255 to what `network` takes.
+        network: A functional model that ends in a grid, `(batch, height, width, channels)`.
+    """
+
+    normalization: ImageNormalization
+    network: keras.Model
+
+
+def check_name(name: str) -> None:
+    """Checks that there is a backbone of this name.
+
+    Raises:
+        UserError: If there is none; names the nearest.
+    """
+    known = [BUILT_IN, *(ONLINE + application for application in APPLICATIONS)]
+    if name not in known:
+        raise UserError(
+            f"There is no backbone '{name}'.{nearest(name, known)} 'dlapps models' lists them all."
+        )
+
+
+def build(name: str, image_size: int) -> Backbone:
+    """Builds a backbone with random weights, which a saved model then fills.
+
+    Args:
+        name: `efficientnet_lite0`, or `keras:` and a name of `keras.applications`.
+        image_size: Pixels of one side of the images.
+
+    Raises:
+        UserError: If there is no such backbone.
+    """
+    check_name(name)
+    if name == BUILT_IN:
+        return Backbone(
+            ImageNormalization((127.0,) * 3, (128.0,) * 3), _efficientnet_lite0(image_size)
+        )
+    return _application(name, image_size, weights=None)
+
+
+def pretrained(name: str, image_size: int) -> Backbone:
+    """Builds a backbone with the weights it learnt on ImageNet.
+
+    Args:
+        name: `efficientnet_lite0`, whose weights come with the package; or `keras:` and a name
+            of `keras.applications`, whose weights Keras downloads once.
+        image_size: Pixels of one side of the images.
+
+    Raises:
+        UserError: If there is no such backbone, or its weights cannot be downloaded.
+    """
+    if name == BUILT_IN:
+        backbone = build(name, image_size)
+        efficientnet_lite0.load_backbone(backbone.network)
+        return backbone
+    check_name(name)
+    try:
+        return _application(name, image_size, weights="imagenet")
+    except Exception as error:  # Keras raises a bare Exception when a download fails.
+        if "fetch failure" not in str(error):
+            raise
+        raise UserError(
+            f"The weights of {name} could not be downloaded from Keras' storage. "
+            f"Without a network, use --backbone {BUILT_IN}."
+        ) from error
+
+
+def needs_download(name: str) -> bool:
+    """Says whether the weights of a backbone come over the network and are not here yet."""
+    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+    stem = name.removeprefix(ONLINE).lower()
+    return name.startswith(ONLINE) and not any(
+        file.name.lower().replace("-", "").replace("_", "").startswith(stem)
+        for file in folder.glob("*")
+    )
+
+
+def blocks(network: keras.Model) -> list[list[keras.layers.Layer]]:
+    """Groups the layers of a backbone into the blocks that `--unfreeze` counts.
+
+    Returns:
+        The blocks from input to output. What lies before the first named block is one (the stem),
+        what lies behind the last another (the top).
+    """
+    groups: list[list[keras.layers.Layer]] = [[]]
+    current = None
+    for layer in network.layers:
+        match = _BLOCK.match(layer.name)
+        name = match.group(1) if match else None
+        if name != current and (name is not None or _is_top(layer, network)):
+            groups.append([])
+            current = name
+        groups[-1].append(layer)
+    return [group for group in groups if any(layer.weights for layer in group)]
+
+
+def _is_top(layer: keras.layers.Layer, network: keras.Model) -> bool:
+    index = network.layers.index(layer)
+    return not any(_BLOCK.match(later.name) for later in network.layers[index:])
+
+
+def pyramid(network: keras.Model) -> dict[int, list[str]]:
+    """Names the layers whose grids are worth reading: where each block ends.
+
+    Returns:
+        By stride (4, 8, 16, 32, ...), the last layer of every block whose grid has that stride,
+        from input to output.
+    """
+    size = network.input.shape[1]
+    levels: dict[int, list[str]] = {}
+    for group in blocks(network):
+        shape = group[-1].output.shape
+        if len(shape) == 4:
+            stride = 2 ** round(math.log2(size / shape[1]))
+            levels.setdefault(stride, []).append(group[-1].name)
+    return levels
+
+
+def _efficientnet_lite0(image_size: int) -> keras.Model:
+    # Table 1 of https://arxiv.org/abs/1905.11946 without squeeze-and-excitation; "Lite" as in
+    # https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
+    return EfficientNetLiteBackbone(
+        include_rescaling=False,
+        width_coefficient=1.0,
+        depth_coefficient=1.0,
+        stackwise_kernel_sizes=[3, 3, 5, 3, 5, 5, 3],
+        stackwise_num_repeats=[1, 2, 2, 3, 3, 4, 1],
+        stackwise_input_filters=[32, 16, 24, 40, 80, 112, 192],
+        stackwise_output_filters=[16, 24, 40, 80, 112, 192, 320],
+        stackwise_expansion_ratios=[1, 6, 6, 6, 6, 6, 6],
+        stackwise_strides=[1, 2, 2, 2, 1, 2, 1],
+        input_shape=(image_size, image_size, 3),
+        name=BUILT_IN,
+    )
+
+
+def _application(name: str, image_size: int, weights: str | None) -> Backbone:
+    application = name.removeprefix(ONLINE)
+    make: Callable[..., keras.Model] = getattr(keras.applications, application)
+    network = make(include_top=False, weights=weights, input_shape=(image_size, image_size, 3))
+    return Backbone(ImageNormalization(**(APPLICATIONS[application] or {})), network)

@@ -1,0 +1,1 @@
+"""Callbacks, one public class a file, usable with any `keras.Model.fit`."""

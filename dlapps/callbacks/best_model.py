@@ -1,0 +1,37 @@
+"""Keeps the best model of a training."""
+
+from collections.abc import Callable
+
+import keras
+
+
+class BestModel(keras.callbacks.Callback):
+    """Keeps the weights of the best epoch, and gives them back when training ends.
+
+    Args:
+        measure: A name in the logs, such as "val_accuracy".
+        tie: Another, the lower the better, that decides between epochs equal in the first.
+        save: Called whenever an epoch is the best so far, or None.
+    """
+
+    def __init__(self, measure: str, tie: str, save: Callable[[], None] | None = None):
+        super().__init__()
+        self.measure = measure
+        self.tie = tie
+        self.save = save
+        self.best: tuple[float, float] | None = None
+        self.epoch: int | None = None
+        self.weights: list | None = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        reached = (logs[self.measure], -logs[self.tie])
+        if self.best is None or reached > self.best:
+            self.best = reached
+            self.epoch = epoch
+            self.weights = self.model.get_weights()
+            if self.save is not None:
+                self.save()
+
+    def on_train_end(self, logs=None):
+        if self.weights is not None:
+            self.model.set_weights(self.weights)

@@ -1,0 +1,53 @@
+"""The `dlapps` command: the list of commands; imports nothing heavy."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from dlapps.apps.classify.command import classify
+from dlapps.demo import demo
+from dlapps.errors import nearest
+from dlapps.evaluate import evaluate
+from dlapps.models import models
+
+
+class Face(click.Group):
+    """A group whose errors are one line each, with the nearest right word."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        """Runs the command line; see `click.Command.main`."""
+        if not extra.get("standalone_mode", True):
+            return super().main(args, *rest, **extra)
+        try:
+            super().main(args, *rest, **{**extra, "standalone_mode": False})
+        except click.ClickException as error:
+            click.echo(f"Error: {error.format_message()}", err=True)
+            sys.exit(error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("Stopped.", err=True)
+            sys.exit(130)  # 128 + SIGINT, as shells count it
+        except BrokenPipeError:
+            # The reader, such as `head`, has seen enough.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            sys.exit(0)
+        sys.exit(0)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Finds a subcommand, or names the nearest; see `click.Group.resolve_command`."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            hint = nearest(args[0], self.commands) or " 'dlapps --help' lists them."
+            ctx.fail(f"There is no command '{args[0]}'.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Face, context_settings={"max_content_width": 100})
+@click.version_option(package_name="dlapps")
+def cli() -> None:
+    """Train, understand and ship vision and sequence models, offline and on a laptop."""
+
+
+for command in (classify, evaluate, models, demo):
+    cli.add_command(command)

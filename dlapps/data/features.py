@@ -1,0 +1,90 @@
+"""What a frozen network sees in pictures, computed once and kept on disk."""
+
+import contextlib
+import hashlib
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dlapps.files import replacement
+
+# More would fill small disks unnoticed; 5 GB are a hundred views of ten thousand pictures.
+MAX_CACHE_BYTES = 5_000_000_000
+
+
+@dataclass(frozen=True)
+class Features:
+    """Rows of numbers, one a picture, and the pictures that could not be read.
+
+    Args:
+        rows: `(pictures, features)` float32; those of unreadable pictures are 0.
+        unreadable: Why, by the index of the picture.
+        cached: Whether they came from the disk.
+    """
+
+    rows: np.ndarray
+    unreadable: dict[int, str]
+    cached: bool
+
+
+def cache_folder() -> Path:
+    """Returns where computed features are kept: `DLAPPS_CACHE`, or the user's cache folder."""
+    if named := os.environ.get("DLAPPS_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dlapps"
+
+
+def fingerprint(parts: Sequence[object]) -> str:
+    """Returns a name for a computation that changes with any of its `parts`."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else repr(part).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:32]
+
+
+def computed_once(name: str, compute: Callable[[], Features], folder: Path) -> Features:
+    """Returns the features kept in `folder` under `name`, or computes and keeps them.
+
+    A cache that cannot be read or written costs time, never the result.
+    """
+    path = folder / f"{name}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            why = dict(zip(kept["unreadable"].tolist(), kept["reasons"].tolist(), strict=True))
+            path.touch()  # The least recently used go first.
+            return Features(kept["rows"], why, cached=True)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        pass
+    features = compute()
+    with contextlib.suppress(OSError):
+        _keep(features, path)
+    return features
+
+
+def _keep(features: Features, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacement(path) as beside:
+        np.savez(
+            beside,
+            rows=features.rows,
+            unreadable=np.array([*features.unreadable], np.int64),
+            reasons=np.array([*features.unreadable.values()], np.str_),
+        )
+    files = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime)
+    total = sum(file.stat().st_size for file in files)
+    for file in files[:-1]:
+        if total <= MAX_CACHE_BYTES:
+            break
+        total -= file.stat().st_size
+        file.unlink(missing_ok=True)
+
+
+def batches(items: Sequence, size: int) -> Iterator[Sequence]:
+    """Yields `items` in order, `size` at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

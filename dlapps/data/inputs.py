@@ -1,0 +1,118 @@
+"""Turns the INPUTS of a command line into the pictures they name, in order."""
+
+import glob
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlapps.data.pictures import SUFFIXES, Source
+from dlapps.errors import UserError, nearest, reason
+
+
+@dataclass(frozen=True)
+class Input:
+    """A picture to read and the words it goes by in the results."""
+
+    name: str
+    source: Source
+
+
+def picture_inputs(words: Iterable[str]) -> list[Input]:
+    """Lists the pictures that INPUTS names.
+
+    Args:
+        words: Files, folders (searched to the bottom for picture files), globs, `.txt` lists of
+            such, and `-` for standard input: one picture, or a list of paths.
+
+    Returns:
+        The inputs in the order named; within a folder or glob, sorted as people count.
+
+    Raises:
+        UserError: If a word names nothing.
+    """
+    return [found for word in words for found in _found(word)]
+
+
+def _found(word: str) -> list[Input]:
+    if word == "-":
+        return _standard_input()
+    path = Path(word)
+    if path.is_dir():
+        files = pictures_in(path)
+        if not files:
+            raise UserError(f"{word} holds no pictures ({' '.join(sorted(SUFFIXES))}).")
+        return [Input(str(file), file) for file in files]
+    if path.exists():
+        if path.suffix.lower() == ".txt":
+            return _listed(text_lines(path), path.parent, word)
+        return [Input(word, path)]
+    if glob.has_magic(word):
+        matches = sorted(glob.glob(word, recursive=True), key=natural)
+        files = [Path(match) for match in matches if Path(match).is_file()]
+        if not files:
+            raise UserError(f"{word} matches no file.")
+        return [Input(str(file), file) for file in files]
+    beside = path.parent
+    names = [p.name for p in beside.iterdir()] if beside.is_dir() else []
+    raise UserError(f"{word} does not exist.{nearest(path.name, names)}")
+
+
+def _standard_input() -> list[Input]:
+    data = sys.stdin.buffer.read()
+    if not data.strip():
+        raise UserError("Standard input is empty. Pipe in one picture, or one path a line.")
+    try:
+        lines = data.decode().splitlines()
+    except UnicodeDecodeError:
+        return [Input("-", data)]
+    return _listed(lines, Path(), "standard input")
+
+
+def text_lines(path: Path) -> list[str]:
+    """Returns the lines of a text file in UTF-8.
+
+    Raises:
+        UserError: If it cannot be read, with the place of the first byte that is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not a text file in UTF-8 (byte {error.start}).") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {reason(error)}.") from error
+
+
+def _listed(lines: list[str], folder: Path, origin: str) -> list[Input]:
+    """Lists the pictures of a list; a path in it may be relative to the list or to here."""
+    listed = []
+    for number, line in enumerate(lines, start=1):
+        name = line.strip()
+        if not name or name.startswith("#"):
+            continue
+        places = [place for place in (folder / name, Path(name)) if place.is_file()]
+        if not places:
+            raise UserError(f"{origin}, line {number}: {name} does not exist.")
+        listed.append(Input(name, places[0]))
+    if not listed:
+        raise UserError(f"{origin} names no picture. Write one path a line.")
+    return listed
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Returns the picture files below a folder, hidden ones left out, sorted as people count."""
+    files = [
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
+        and path.is_file()
+    ]
+    return sorted(files, key=lambda path: natural(str(path)))
+
+
+def natural(text: str) -> list[tuple[int, int | str]]:
+    """Returns a sort key that puts `10.jpg` behind `9.jpg`."""
+    parts = re.split(r"(\d+)", text)
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts if part]

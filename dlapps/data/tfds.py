@@ -1,0 +1,71 @@
+"""Reads datasets of TensorFlow Datasets by name."""
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dlapps import terminal
+from dlapps.errors import UserError, nearest
+
+
+def labelled_pictures(name: str) -> tuple[str, list[str], dict[str, list[tuple[bytes, int]]]]:
+    """Reads pictures with one label each, downloading them if they are not there yet.
+
+    The encoded pictures are kept in memory.
+
+    Args:
+        name: `NAME[/CONFIG]` of TensorFlow Datasets, such as `tf_flowers`.
+
+    Returns:
+        What a run on it is called, the labels, and by split the encoded pictures with the index of
+        their label.
+
+    Raises:
+        UserError: If there is no such dataset, it cannot be had, or it has no picture and label.
+    """
+    import tensorflow_datasets as tfds  # noqa: PLC0415  seconds of import, for these names only
+
+    try:
+        builder = tfds.builder(name)
+    except tfds.core.registered.DatasetNotFoundError as error:
+        hint = nearest(name.partition("/")[0], tfds.list_builders(with_community_datasets=False))
+        raise UserError(f"tfds:{name}: TensorFlow Datasets has no such dataset.{hint}") from error
+    except ValueError as error:
+        raise UserError(f"tfds:{name}: {str(error).splitlines()[0]}") from error
+    features = builder.info.features or {}
+    if "image" not in features or "label" not in features:
+        raise UserError(f"tfds:{name} has no 'image' and 'label'; it holds {', '.join(features)}.")
+    _prepare(builder, name)
+    decoders = {"image": tfds.decode.SkipDecoding()}
+    splits = {
+        split: [
+            (_encoded(row["image"]), int(row["label"]))
+            for row in tfds.as_numpy(builder.as_dataset(split=split, decoders=decoders))
+        ]
+        for split in builder.info.splits
+    }
+    return name.replace("/", "-"), list(features["label"].names), splits
+
+
+def _prepare(builder: Any, name: str) -> None:
+    if not builder.data_path.exists():
+        size = builder.info.download_size
+        terminal.note(f"Downloading tfds:{name} ({size}) to {builder.data_path}")
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # Whatever a site, a proxy or a disk can do wrong.
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"tfds:{name} could not be downloaded: {first[:200]}. It needs a network, once."
+        ) from error
+
+
+def _encoded(image: bytes | np.ndarray) -> bytes:
+    """Returns the bytes of a picture; mocked datasets give arrays."""
+    if isinstance(image, bytes):
+        return image
+    file = io.BytesIO()
+    Image.fromarray(np.squeeze(image)).save(file, "PNG")
+    return file.getvalue()

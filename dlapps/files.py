@@ -1,0 +1,78 @@
+"""Writes a file whole or not at all."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from dlapps.errors import UserError, reason
+
+
+@contextlib.contextmanager
+def replacement(path: Path) -> Iterator[Path]:
+    """Yields a path beside `path`; what is written there takes its place when all went well.
+
+    A kill at any moment leaves the old file or the new one.
+
+    Raises:
+        OSError: If the folder cannot be written to.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    os.close(handle)
+    beside = Path(name)
+    try:
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        mask = os.umask(0)  # mkstemp makes files that only their owner may read.
+        os.umask(mask)
+        beside.chmod(0o666 & ~mask)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Writes lines to `path` as they come; the file appears when all are there.
+
+    Raises:
+        UserError: If that is not possible.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacement(path) as beside, beside.open("w", encoding="utf-8") as file:
+            for line in lines:
+                file.write(line + "\n")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {reason(error)}.") from error
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Writes `content` to `path`, making its folder where there is none.
+
+    Raises:
+        UserError: If that is not possible.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacement(path) as beside:
+            beside.write_bytes(data)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {reason(error)}.") from error
+
+
+def writable_folder(path: Path) -> None:
+    """Makes a folder where there is none, and checks that files can be made in it.
+
+    Raises:
+        UserError: If that is not possible.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise UserError(f"{path} cannot be written to: {reason(error)}.") from error

@@ -1,0 +1,1 @@
+"""Layers, one public class a file, usable in any Keras model."""

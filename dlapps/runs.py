@@ -1,0 +1,172 @@
+"""The run folder: all that passes from training to everything after it."""
+
+import contextlib
+import itertools
+import json
+import platform
+import shutil
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from dlapps import files
+from dlapps.errors import UserError, nearest, reason
+from dlapps.weights import builtin
+
+ROOT = Path("runs")
+MODEL = "model.keras"
+RECORD = "run.json"
+PACKAGES = ("dlapps", "tensorflow", "keras", "keras-cv", "numpy", "pillow")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and what its `run.json` says.
+
+    Args:
+        folder: Where it lies.
+        record: App, options, dataset and its fingerprint, versions, seed, state, figures.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+
+    @property
+    def model(self) -> Path:
+        """The best model, complete."""
+        return self.folder / MODEL
+
+    def update(self, **values: Any) -> None:
+        """Changes the record and writes it anew, whole or not at all."""
+        self.record.update(values)
+        text = json.dumps(self.record, indent=2, ensure_ascii=False) + "\n"
+        files.write(self.folder / RECORD, text)
+
+
+def create(app: str, name: str, folder: str | None, **record: Any) -> Run:
+    """Makes a folder for a new run, never over an older one.
+
+    Args:
+        app: The app that trains.
+        name: What the run is called, after its dataset.
+        folder: Where to put it, or None for the next free `runs/<app>/<name>-<N>`.
+        record: What `run.json` says beside the state and the versions.
+
+    Raises:
+        UserError: If the folder is in use or cannot be written to.
+    """
+    place = Path(folder) if folder else None
+    if place is not None:
+        if place.is_file() or (place.is_dir() and any(place.iterdir())):
+            raise UserError(f"--run {folder} is in use. Name a new folder.")
+    else:
+        try:
+            place = _next_free(ROOT / app, name)
+        except OSError as error:
+            raise UserError(f"{ROOT / app} cannot be written to: {reason(error)}.") from error
+    files.writable_folder(place)
+    versions = {"python": platform.python_version()}
+    versions.update({package: metadata.version(package) for package in PACKAGES})
+    started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    run = Run(place, {"app": app, "state": "running", "started": started, **record})
+    run.update(versions=versions)
+    return run
+
+
+@contextlib.contextmanager
+def recorded(run: Run) -> Iterator[None]:
+    """Writes down how a run ends; a run that never got as far as a model leaves nothing.
+
+    Raises:
+        UserError: When the user stops it, to say what is left.
+    """
+    try:
+        yield
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        why = "by the user" if stopped else f"{type(error).__name__}: {error}"
+        if run.model.is_file():
+            run.update(state=f"stopped: {why}")
+        else:
+            shutil.rmtree(run.folder, ignore_errors=True)
+        if stopped:
+            left = (
+                f"{run.folder} holds the best model so far"
+                if run.model.is_file()
+                else ("There was no model yet, so nothing is left")
+            )
+            raise UserError(f"Stopped. {left}.") from error
+        raise
+
+
+def _next_free(parent: Path, name: str) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        place = parent / f"{name}-{number}"
+        try:
+            place.mkdir()
+        except FileExistsError:
+            continue
+        return place
+    raise AssertionError  # count never ends
+
+
+def load(path: str | Path) -> Run:
+    """Reads a run folder.
+
+    Raises:
+        UserError: If it is none.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise UserError(f"{path} does not exist.{_nearest_run(folder)}")
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(
+            f"{path} is not a run: it holds no {RECORD}. Give the folder that a training wrote."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder / RECORD} cannot be read: {reason(error)}.") from error
+    if not isinstance(record, dict) or "app" not in record:
+        raise UserError(f"{folder / RECORD} names no app, so it is not the record of a run.")
+    if not (folder / MODEL).is_file():
+        state = record.get("state", "unknown")
+        raise UserError(f"{path} holds no {MODEL} yet; its state is '{state}'. Train it anew.")
+    return Run(folder, record)
+
+
+def _nearest_run(folder: Path) -> str:
+    parent = folder.parent
+    return nearest(folder.name, [p.name for p in parent.iterdir()] if parent.is_dir() else [])
+
+
+def app_of(name: str) -> str:
+    """Returns the app that a run folder, a `.keras` file or a built-in model belongs to.
+
+    Raises:
+        UserError: If it is none of these.
+    """
+    path = Path(name)
+    if path.suffix == ".keras" and path.is_file():
+        return _app_of_file(path)
+    built_in = {model.name: model.app for model in builtin.MODELS if model.app != "backbone"}
+    if not path.exists() and name in built_in:
+        return built_in[name]
+    return str(load(path).record["app"])
+
+
+def _app_of_file(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            module = json.loads(archive.read("config.json"))["module"]
+        package, apps, app, *_ = module.split(".")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is not a model that dlapps saved.") from error
+    if (package, apps) != ("dlapps", "apps"):
+        raise UserError(f"{path} is not a model that dlapps saved.")
+    return app

@@ -1,0 +1,109 @@
+"""The one way to train: compile, callbacks, fit, save."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from dlapps import terminal
+from dlapps.callbacks.best_model import BestModel
+from dlapps.callbacks.progress import Progress
+from dlapps.callbacks.run_recorder import RunRecorder
+from dlapps.errors import UserError
+from dlapps.files import replacement
+from dlapps.runs import Run
+
+# Steps of warm-up: from nothing to the full rate in a tenth of the first phase's steps.
+WARM_UP = 0.1
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training with one optimizer.
+
+    Args:
+        name: What it is called in `history.csv`.
+        epochs: Passes over the data.
+        steps: Batches a pass.
+        learning_rate: The highest rate; it warms up to it and falls to 0 along a cosine.
+        weight_decay: Part of each weight that an update of rate 1 would take away.
+        ema: Momentum of the running mean of the weights that is evaluated and kept instead of
+            the weights themselves, or 0 for none.
+    """
+
+    name: str
+    epochs: int
+    steps: int
+    learning_rate: float
+    weight_decay: float = 0.0
+    ema: float = 0.0
+
+
+def fit(
+    model: keras.Model,
+    phase: Phase,
+    run: Run,
+    data: Any,
+    validation: Any,
+    loss: Callable,
+    save: Callable[[], None] | None = None,
+    **settings: Any,
+) -> dict[str, float]:
+    """Trains for one phase and leaves the model with the weights of its best epoch.
+
+    Args:
+        model: What to train.
+        phase: For how long and how fast.
+        run: Where to write the history.
+        data: What `keras.Model.fit` takes as `x`: a dataset of batches, or `(x, y)` arrays.
+        validation: The same for validation.
+        loss: Of labels and logits.
+        save: Called whenever an epoch is the best so far.
+        settings: More of `keras.Model.fit`, such as `batch_size` and `class_weight`.
+
+    Returns:
+        The measures of the best epoch, `epoch` (from 1) among them.
+
+    Raises:
+        UserError: If the user stops it, or the loss is no longer a number.
+    """
+    total = phase.epochs * phase.steps
+    warm_up = max(1, math.ceil(WARM_UP * total)) if total > 10 else 0
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0 if warm_up else phase.learning_rate,
+        max(1, total - warm_up),
+        warmup_target=phase.learning_rate if warm_up else None,
+        warmup_steps=warm_up,
+    )
+    averaged = {"use_ema": True, "ema_momentum": phase.ema} if phase.ema else {}
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=phase.weight_decay, **averaged)
+    # XLA makes convolutions on a CPU 30 times slower, so it is never chosen here.
+    model.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
+    best = BestModel("val_accuracy", "val_loss", save)
+    callbacks = [
+        *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if phase.ema else []),
+        keras.callbacks.TerminateOnNaN(),
+        best,
+        RunRecorder(run.folder / "history.csv", phase.name),
+        Progress(terminal.note, terminal.progress, 1, phase.epochs),
+    ]
+    x, y = data if isinstance(data, tuple) else (data, None)
+    history = model.fit(
+        x, y, validation_data=validation, epochs=phase.epochs, verbose=0, callbacks=callbacks,
+        **settings,
+    ).history  # fmt: skip
+    if best.epoch is None or not all(math.isfinite(loss) for loss in history["loss"]):
+        raise UserError(
+            f"The loss is no longer a number in phase '{phase.name}'. "
+            f"Try a tenth of the learning rate: --learning-rate {phase.learning_rate / 10:g}"
+        )
+    measures = {name: float(values[best.epoch]) for name, values in history.items()}
+    return {"epoch": best.epoch + 1, **measures}
+
+
+def save(model: keras.Model, run: Run) -> None:
+    """Writes the run's model, whole or not at all."""
+    with replacement(run.model) as beside:
+        model.save(beside)
