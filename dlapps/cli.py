@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ class Face(click.Group):
         """Runs the command line; see `click.Command.main`."""
         if not extra.get("standalone_mode", True):
             return super().main(args, *rest, **extra)
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")  # They speak to programmers, of libraries.
         try:
             super().main(args, *rest, **{**extra, "standalone_mode": False})
         except click.ClickException as error:

@@ -39,11 +39,11 @@ def evaluate(
 
     app = runs.app_of(run)
     with terminal.quiet():
-        app_run = importlib.import_module(f"dlapps.apps.{app}.run")
+        app_evaluate = importlib.import_module(f"dlapps.apps.{app}.evaluate")
         app_render = importlib.import_module(f"dlapps.apps.{app}.render")
     is_run = (Path(run) / runs.RECORD).is_file()
     folder = Path(images) if images else Path(run) / "evaluation" if is_run else None
-    measures = app_run.evaluate(run, data, folder, strict)
+    measures = app_evaluate.evaluate(run, data, folder, strict)
     if format_ == "json":
         text = json.dumps(measures, indent=2, ensure_ascii=False)
     else:

@@ -42,16 +42,20 @@ class NearChoice(click.Choice):
 
 
 class CountOr(click.ParamType):
-    """A whole number from 1, or one of a few words.
+    """A whole number in a range, or one of a few words.
 
     Args:
         words: Such as "auto" and "all".
+        min: The smallest number.
+        max: The largest, or None for any.
     """
 
     name = "number"
 
-    def __init__(self, *words: str):
+    def __init__(self, *words: str, min: int = 1, max: int | None = None):
         self.words = words
+        self.min = min
+        self.max = max
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value in self.words:
@@ -59,15 +63,18 @@ class CountOr(click.ParamType):
         try:
             number = int(value)
         except ValueError:
-            number = 0
-        if number < 1:
-            words = " or ".join(self.words)
             hint = nearest(str(value), self.words)
-            self.fail(f"'{value}' is neither a number from 1 nor {words}.{hint}", param, ctx)
+            self.fail(f"'{value}' is neither a number nor {self._either()}.{hint}", param, ctx)
+        if number < self.min or (self.max is not None and number > self.max):
+            upper = "" if self.max is None else f" to {self.max}"
+            self.fail(f"{number} is not in the range from {self.min}{upper}.", param, ctx)
         return number
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         return f"[{'|'.join((*self.words, 'N'))}]"
+
+    def _either(self) -> str:
+        return " or ".join(f"'{word}'" for word in self.words)
 
 
 def option(default: Any, help_text: str, type_: Any = None, *names: str) -> Any:

@@ -12,7 +12,6 @@ from dlapps.callbacks.best_model import BestModel
 from dlapps.callbacks.progress import Progress
 from dlapps.callbacks.run_recorder import RunRecorder
 from dlapps.errors import UserError
-from dlapps.files import replacement
 from dlapps.runs import Run
 
 # Steps of warm-up: from nothing to the full rate in a tenth of the first phase's steps.
@@ -47,10 +46,10 @@ def fit(
     run: Run,
     data: Any,
     validation: Any,
-    loss: Callable,
     save: Callable[[], None] | None = None,
+    to_beat: dict[str, Any] | None = None,
     **settings: Any,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Trains for one phase and leaves the model with the weights of its best epoch.
 
     Args:
@@ -59,12 +58,13 @@ def fit(
         run: Where to write the history.
         data: What `keras.Model.fit` takes as `x`: a dataset of batches, or `(x, y)` arrays.
         validation: The same for validation.
-        loss: Of labels and logits.
         save: Called whenever an epoch is the best so far.
+        to_beat: The measures of the model as it comes; if no epoch is better, it stays so.
         settings: More of `keras.Model.fit`, such as `batch_size` and `class_weight`.
 
     Returns:
-        The measures of the best epoch, `epoch` (from 1) among them.
+        The measures of the best epoch, `phase` and `epoch` (from 1) among them; `to_beat` if no
+        epoch was better.
 
     Raises:
         UserError: If the user stops it, or the loss is no longer a number.
@@ -79,9 +79,12 @@ def fit(
     )
     averaged = {"use_ema": True, "ema_momentum": phase.ema} if phase.ema else {}
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=phase.weight_decay, **averaged)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     # XLA makes convolutions on a CPU 30 times slower, so it is never chosen here.
-    model.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
-    best = BestModel("val_accuracy", "val_loss", save)
+    model.compile(optimizer, loss=loss, metrics=[accuracy], jit_compile=False)
+    beat = (to_beat["val_accuracy"], to_beat["val_loss"]) if to_beat else None
+    best = BestModel("val_accuracy", "val_loss", save, beat)
     callbacks = [
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if phase.ema else []),
         keras.callbacks.TerminateOnNaN(),
@@ -90,20 +93,19 @@ def fit(
         Progress(terminal.note, terminal.progress, 1, phase.epochs),
     ]
     x, y = data if isinstance(data, tuple) else (data, None)
+    # A dataset brings its own order, anew in each epoch.
+    settings = {"shuffle": y is not None, **settings}
     history = model.fit(
         x, y, validation_data=validation, epochs=phase.epochs, verbose=0, callbacks=callbacks,
         **settings,
     ).history  # fmt: skip
-    if best.epoch is None or not all(math.isfinite(loss) for loss in history["loss"]):
+    if not all(math.isfinite(value) for value in history["loss"]):
         raise UserError(
             f"The loss is no longer a number in phase '{phase.name}'. "
             f"Try a tenth of the learning rate: --learning-rate {phase.learning_rate / 10:g}"
         )
+    if best.epoch is None:
+        terminal.note(f"No epoch of phase '{phase.name}' was better; the model from before stays.")
+        return to_beat or {}
     measures = {name: float(values[best.epoch]) for name, values in history.items()}
-    return {"epoch": best.epoch + 1, **measures}
-
-
-def save(model: keras.Model, run: Run) -> None:
-    """Writes the run's model, whole or not at all."""
-    with replacement(run.model) as beside:
-        model.save(beside)
+    return {"phase": phase.name, "epoch": best.epoch + 1, **measures}

@@ -39,7 +39,7 @@ class Augmentation:
 
 AUGMENTATIONS = {
     "none": None,
-    "light": Augmentation((1.0, 256 / 224)),
+    "light": Augmentation((1.0, 1.4), light=0.1, colour=0.1),
     "standard": Augmentation(SHORT_SIDES, light=0.2, colour=0.1),
     "strong": Augmentation(SHORT_SIDES, stretch=4 / 3, rotation=15, light=0.4, colour=0.2),
 }

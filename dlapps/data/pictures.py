@@ -2,6 +2,7 @@
 
 import io
 import struct
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ from PIL import Image, ImageOps
 
 from dlapps.errors import reason
 
-# What Pillow reads by itself: EPS would start Ghostscript, so the list is closed.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+# What Pillow reads by itself (MPO as JPEG): EPS would start Ghostscript, so the list is closed.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
     | {".ppm", ".pgm", ".avif"}
@@ -22,6 +23,9 @@ DAMAGED = (
     OSError, ValueError, SyntaxError, EOFError, TypeError, KeyError, IndexError, AttributeError,
     ZeroDivisionError, OverflowError, MemoryError, struct.error, Image.DecompressionBombError,
 )  # fmt: skip
+
+# Pillow loads its readers at first use, which two threads must not do at once.
+_LOADING = threading.Lock()
 
 Source = str | Path | bytes | np.ndarray
 
@@ -53,14 +57,18 @@ def read_picture(source: Source, short_side: int = 0) -> Image.Image:
     if not data:
         raise UnreadablePictureError("the file is empty")
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _opened(io.BytesIO(data)) as image:
             return _upright_rgb(image, short_side)
     except Image.UnidentifiedImageError as error:
-        raise UnreadablePictureError(
-            f"not a picture ({', '.join(FORMATS[:1] + FORMATS[2:])})"
-        ) from error
+        raise UnreadablePictureError("not a picture in a known format") from error
     except DAMAGED as error:
         raise UnreadablePictureError(f"damaged: {reason(error) or type(error).__name__}") from error
+
+
+def _opened(file: io.BytesIO | str | Path) -> Image.Image:
+    with _LOADING:
+        Image.init()
+    return Image.open(file, formats=FORMATS)
 
 
 def _upright_rgb(image: Image.Image, short_side: int) -> Image.Image:
@@ -124,3 +132,15 @@ def resized(image: Image.Image, size: int, box: tuple[float, float, float, float
     """
     square = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
     return np.asarray(square)
+
+
+def size_of(source: Source) -> tuple[int, int]:
+    """Returns the width and height of a picture from its header, (0, 0) if it has none."""
+    if isinstance(source, np.ndarray):
+        return source.shape[1], source.shape[0]
+    try:
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        with _opened(file) as image:
+            return image.size
+    except DAMAGED:
+        return 0, 0

@@ -1,5 +1,6 @@
 """The command `dlapps classify`."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -59,8 +60,8 @@ def _train(data: str | None, mode: str, config: Config, strict: bool) -> None:
     if data is None:
         terminal.note("No dataset named: learning from 'sample', scikit-learn's digits.")
     with terminal.quiet():
-        from dlapps.apps.classify import run
-    done = run.train(data or "sample", mode, config, strict)
+        from dlapps.apps.classify import train
+    done = train.train(data or "sample", mode, config, strict)
     figures = done.record["figures"]
     terminal.note(
         f"Held-out accuracy {figures['val_accuracy']:.4f}, loss {figures['val_loss']:.4f}."
@@ -75,23 +76,24 @@ def _predict(
     output: str | None, save_images: str | None, explain: bool,
 ) -> None:  # fmt: skip
     with terminal.quiet():
-        from dlapps.apps.classify import render, run
+        from dlapps.apps.classify import predict, render
+        from dlapps.apps.classify.model import load_model
         from dlapps.data.inputs import picture_inputs
     inputs = picture_inputs(words)
     if save_images:
         files.writable_folder(Path(save_images))
     with terminal.quiet():
-        classifier = run.load_model(model or "imagenet")
+        classifier = load_model(model or "imagenet")
     unreadable: dict[str, str] = {}
-    predictions = run.predict(inputs, classifier, top_k, unreadable)
+    predictions = predict.predict(inputs, classifier, top_k, unreadable)
     if strict:
         predictions = _strictly(predictions, unreadable)
     if save_images:
         folder = Path(save_images)
-        predictions = run.saved(predictions, classifier, folder, explain)
+        predictions = predict.saved(predictions, classifier, folder, explain)
     lines = render.lines(predictions, format_, [each.name for each in inputs])
     with ExitStack() as stack:
-        quiet_output = output or not click.get_text_stream("stdout").isatty()
+        quiet_output = output or not sys.stdout.isatty()
         if quiet_output and len(inputs) > 1:
             advance = stack.enter_context(terminal.progress("Classifying", len(inputs)))
             lines = _counted(lines, advance, 1 if format_ != "csv" else 1 / top_k)

@@ -18,8 +18,10 @@ class Config(TrainingConfig):
     backbone: str = option(
         "efficientnet_lite0", "Pretrained feature extractor; 'dlapps models' lists them."
     )
-    image_size: int = option(
-        224, "Side of the square that the network sees, pixels.", click.IntRange(min=32, max=1024)
+    image_size: int | str = option(
+        "auto",
+        "Side of the square that the network sees, pixels; auto: 224, less for smaller pictures.",
+        CountOr("auto", min=32, max=1024),
     )
     views: int = option(
         2, "Views of each picture that the head learns from in --train.", click.IntRange(min=1)
@@ -45,4 +47,4 @@ class Config(TrainingConfig):
         CountOr("auto", "all"),
     )
     class_weights: bool = option(False, "Weigh rare classes up, so that all count the same.")
-    init: str | None = option(None, "Start from this trained model instead of ImageNet's.")
+    init: str | None = option(None, "Trained model to start from instead of ImageNet's weights.")

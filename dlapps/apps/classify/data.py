@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from dlapps.data.augment import Augmentation, random_view
 from dlapps.data.labelled import Example, read_labelled
-from dlapps.data.pictures import centre_crop
+from dlapps.data.pictures import centre_crop, size_of
 from dlapps.data.pipeline import MAX_KEPT_BYTES, PictureStore, batches_of_views, in_threads
 from dlapps.errors import UserError, reason
 
@@ -183,6 +183,22 @@ def _shared(one: list[Example], other: list[Example]) -> int:
 
 def _counts(examples: list[Example]) -> Counter:
     return Counter(example.label for example in examples)
+
+
+def fitting_size(examples: Sequence[Example], looked_at: int = 64) -> int:
+    """Returns the image size that the pictures deserve: 224, or less if they are smaller.
+
+    Args:
+        examples: The pictures.
+        looked_at: How many of them to look at, spread evenly.
+
+    Returns:
+        A multiple of 32 in [64, 224], at least the median of the shorter sides where it can be.
+    """
+    step = max(1, len(examples) // looked_at)
+    sides = [min(size_of(example.source)) for example in examples[::step]]
+    known = [side for side in sides if side] or [224]
+    return int(np.clip(-(-np.median(known) // 32) * 32, 64, 224))
 
 
 class Views:

@@ -155,7 +155,9 @@ def explained(image: Image.Image, places: np.ndarray, crop: float) -> Image.Imag
     """
     side = round(min(image.size) * crop)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    grey = Image.fromarray((255 * places).astype(np.uint8)).resize((side, side), Image.BICUBIC)
+    grey = Image.fromarray((255 * places).astype(np.uint8)).resize(
+        (side, side), Image.Resampling.BICUBIC
+    )
     heat = np.asarray(grey, np.float32)[..., None] / 255
     warm = heat * (255, 80, 0) + (1 - heat) * (20, 30, 120)
     base = np.asarray(image, np.float32).copy()
@@ -176,7 +178,7 @@ def contact_sheet(pictures: Sequence[np.ndarray], titles: Sequence[str], side: i
     for place, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
         x = margin + place % columns * step_x
         y = margin + place // columns * step_y
-        sheet.paste(Image.fromarray(picture).resize((side, side), Image.BICUBIC), (x, y))
+        sheet.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC), (x, y))
         for line, words in enumerate(title.split("\n")):
             draw.text((x, y + side + 4 + 18 * line), _fitting(words, font, side), INK, font)
     return _png(sheet)

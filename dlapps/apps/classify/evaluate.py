@@ -1,0 +1,97 @@
+"""Measures the classifier on labelled pictures."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dlapps import files, runs, terminal
+from dlapps.apps.classify import metrics, render
+from dlapps.apps.classify.data import Example, read_dataset, read_examples
+from dlapps.apps.classify.model import ImageClassifier, load_model
+from dlapps.apps.classify.predict import answers
+from dlapps.data.pictures import centre_crop, read_picture
+from dlapps.errors import UserError
+
+
+def evaluate(name: str, data: str | None, output: Path | None, strict: bool = False) -> dict:
+    """Measures a model on labelled pictures.
+
+    Args:
+        name: What `load_model` takes.
+        data: Labelled pictures; None for the pictures that the run held out.
+        output: Folder for the confusion matrix and the worst mistakes, or None for none.
+        strict: Stop at the first picture that cannot be read.
+
+    Returns:
+        One flat dictionary of measures, and under `classes` those of each class.
+
+    Raises:
+        UserError: If the model or the data is at fault.
+    """
+    model = load_model(name)
+    examples, notes = _to_measure(name, data, model)
+    if output is not None:
+        files.writable_folder(output)
+    for text in notes:
+        terminal.note(f"Note: {text}")
+    rows = np.zeros((len(examples), len(model.labels)), np.float32)
+    why: dict[str, str] = {}
+    read: list[int] = []
+    with terminal.progress("Evaluating", len(examples)) as advance:
+        for indices, probabilities, bad in answers([e.source for e in examples], model):
+            why |= {examples[k].name: text for k, text in bad.items()}
+            rows[indices] = probabilities
+            read += indices
+            advance(len(indices) + len(bad))
+    if why and strict:
+        first, text = next(iter(why.items()))
+        raise UserError(f"{first} cannot be read: {text}.")
+    terminal.skipped(why)
+    if not read:
+        raise UserError("No picture of the dataset can be read.")
+    truth = np.array([examples[k].label for k in read])
+    result = metrics.evaluation(rows[read], truth, model.labels)
+    if output is not None:
+        files.write(output / "confusion.png", render.confusion_matrix(result, model.labels))
+        worst = _worst(rows[read], truth)
+        pictures = [_thumbnail(examples[read[k]]) for k in worst]
+        titles = [render.mistake(rows[read[k]], truth[k], model.labels) for k in worst]
+        if worst:
+            files.write(output / "worst.png", render.contact_sheet(pictures, titles))
+    return {**result.measures, "skipped": len(why), "classes": result.classes}
+
+
+def _to_measure(
+    name: str, data: str | None, model: ImageClassifier
+) -> tuple[list[Example], list[str]]:
+    is_run = (Path(name) / runs.RECORD).is_file()
+    if not is_run:
+        if data is None:
+            raise UserError(f"{name} is not a run, so DATA is needed: what to measure it on.")
+        return read_examples(data, model.labels)
+    record = runs.load(name).record
+    learnt, options = record["dataset"], record["options"]
+    if data is not None:
+        examples, notes = read_examples(data, model.labels)
+        if len(examples) != learnt["train"] + learnt["validation"]:
+            return examples, notes
+    dataset = read_dataset(data or learnt["data"], options["validation"], options["seed"])
+    if dataset.fingerprint == learnt["fingerprint"]:
+        count = len(dataset.validation)
+        return dataset.validation, [f"Measured on the {count} pictures held out in training."]
+    if data is None:
+        raise UserError(
+            f"{learnt['data']} has changed since the training, so its held-out pictures are no "
+            "longer known. Name the DATA to measure on."
+        )
+    return examples, notes
+
+
+def _worst(probabilities: np.ndarray, truth: np.ndarray, most: int = 24) -> list[int]:
+    """Returns the mistakes that the model was surest of."""
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != truth)
+    return [int(k) for k in wrong[np.argsort(-probabilities[wrong].max(axis=1))][:most]]
+
+
+def _thumbnail(example: Example) -> np.ndarray:
+    return centre_crop(read_picture(example.source, 224), 224, 1.0)

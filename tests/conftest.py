@@ -1,0 +1,34 @@
+"""Gives every test a folder, a home and a cache of its own, and keeps it off the network."""
+
+import socket
+
+import pytest
+
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+@pytest.fixture(autouse=True)
+def own_places(tmp_path, tmp_path_factory, monkeypatch):
+    """Nothing of the user's is read, nothing is left behind."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("DLAPPS_CACHE", str(home / "dlapps-cache"))
+    for name in ("XDG_CACHE_HOME", "KERAS_HOME", "TFDS_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """A test that reaches for another machine fails, whatever the code makes of the error."""
+
+    def guarded(function):
+        def only_here(self, address):
+            if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in LOOPBACK:
+                pytest.fail(f"A test reached for {address}.")
+            return function(self, address)
+
+        return only_here
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))

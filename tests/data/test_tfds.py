@@ -1,0 +1,96 @@
+import io
+from pathlib import Path
+
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from dlapps.data.tfds import labelled_pictures
+from dlapps.errors import UserError
+
+
+@pytest.fixture
+def mocked(tmp_path):
+    """Datasets of made-up rows, without their files."""
+    with tfds.testing.mock_data(num_examples=3, data_dir=str(tmp_path / "none")):
+        yield
+
+
+def refusal(name):
+    with pytest.raises(UserError) as caught:
+        labelled_pictures(name)
+    return str(caught.value)
+
+
+@pytest.mark.usefixtures("mocked")
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "tf_flowers"])
+def test_pictures_come_encoded_with_the_index_of_their_label(name):
+    called, labels, splits = labelled_pictures(name)
+    info = tfds.builder(name).info
+    assert called == name
+    assert labels == info.features["label"].names
+    assert set(splits) == set(info.splits)
+    for rows in splits.values():
+        assert len(rows) == 3
+        for data, label in rows:
+            assert 0 <= label < len(labels)
+            with Image.open(io.BytesIO(data)) as image:
+                assert min(image.size) > 0
+
+
+@pytest.mark.usefixtures("mocked")
+def test_a_config_is_part_of_the_name_of_the_run():
+    called, *_ = labelled_pictures("cmaterdb/bangla")
+    assert called == "cmaterdb-bangla"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        pytest.param("tf_flower", " Did you mean 'tf_flowers'?", id="near"),
+        pytest.param("mnits", " Did you mean 'mnist'?", id="swapped"),
+        pytest.param("no_such_thing_at_all", "", id="far"),
+    ],
+)
+def test_a_name_that_is_none_is_refused_with_the_nearest(name, hint):
+    message = f"tfds:{name}: TensorFlow Datasets has no such dataset."
+    assert refusal(name) == message + hint
+
+
+def test_a_config_that_is_none_is_refused_in_one_line():
+    message = refusal("cmaterdb/klingon")
+    assert message.startswith("tfds:cmaterdb/klingon: ")
+    assert "\n" not in message
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="an AssertionError of tfds is not caught"
+)
+def test_a_version_that_is_none_is_refused():
+    assert "9.9.9" in refusal("mnist:9.9.9")
+
+
+@pytest.mark.usefixtures("mocked")
+def test_a_dataset_without_pictures_is_refused():
+    message = refusal("imdb_reviews")
+    assert message == "tfds:imdb_reviews has no 'image' and 'label'; it holds label, text."
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        pytest.param(ConnectionError("no route\nto host"), "no route", id="network"),
+        pytest.param(OSError(28, "No space left"), r"\[Errno 28\] No space left", id="disk"),
+        pytest.param(TimeoutError(), "TimeoutError", id="silent"),
+    ],
+)
+def test_a_download_that_fails_is_told_in_one_line(monkeypatch, capfd, error, words):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
+    with pytest.raises(UserError, match=f"tfds:mnist could not be downloaded: {words}. It needs a"):
+        labelled_pictures("mnist")
+    note = capfd.readouterr().err
+    assert "Downloading tfds:mnist (11.06 MiB) to " in note
+    assert str(Path.home()) in note

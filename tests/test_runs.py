@@ -1,0 +1,199 @@
+import json
+import zipfile
+
+import pytest
+
+from dlapps import runs
+from dlapps.errors import UserError
+
+
+def finished(folder, **record):
+    folder.mkdir(parents=True)
+    (folder / runs.MODEL).write_bytes(b"a model")
+    text = json.dumps({"app": "classify", "state": "finished", **record})
+    (folder / runs.RECORD).write_text(text)
+    return folder
+
+
+def record_in(run):
+    return json.loads((run.folder / runs.RECORD).read_text(encoding="utf-8"))
+
+
+def test_a_new_run_takes_the_next_free_number(tmp_path):
+    made = [runs.create("classify", "pets", None).folder for _ in range(3)]
+    assert [str(folder) for folder in made] == [f"runs/classify/pets-{n}" for n in (1, 2, 3)]
+    assert runs.create("classify", "cars", None).folder.name == "cars-1"
+    assert runs.create("detect", "pets", None).folder.name == "pets-1"
+
+
+def test_a_new_run_is_never_over_an_older_one(tmp_path):
+    older = tmp_path / "runs/classify/pets-1"
+    finished(older)
+    (tmp_path / "runs/classify/pets-3").mkdir()
+    made = [runs.create("classify", "pets", None).folder.name for _ in range(2)]
+    assert made == ["pets-2", "pets-4"]
+    assert (older / runs.MODEL).read_bytes() == b"a model"
+
+
+def test_a_run_can_be_put_where_the_user_says(tmp_path):
+    assert str(runs.create("classify", "pets", "here/it/is").folder) == "here/it/is"
+    (tmp_path / "empty").mkdir()
+    assert str(runs.create("classify", "pets", "empty").folder) == "empty"
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/thesis.txt").write_text("precious")
+    (tmp_path / "file").write_text("precious")
+    for name in ("used", "file"):
+        with pytest.raises(UserError, match=f"--run {name} is in use. Name a new folder."):
+            runs.create("classify", "pets", name)
+    assert (tmp_path / "used/thesis.txt").read_text() == "precious"
+    assert [path.name for path in (tmp_path / "used").iterdir()] == ["thesis.txt"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(UserError, match="runs/classify cannot be written to: Not a directory"):
+        runs.create("classify", "pets", None)
+    with pytest.raises(UserError, match="runs/mine cannot be written to: Not a directory"):
+        runs.create("classify", "pets", "runs/mine")
+
+
+def test_the_record_says_what_was_done_with_what(tmp_path):
+    record = record_in(runs.create("classify", "pets", None, mode="train", options={"seed": 3}))
+    assert record["app"] == "classify"
+    assert record["state"] == "running"
+    assert record["mode"] == "train"
+    assert record["options"] == {"seed": 3}
+    assert set(runs.PACKAGES) < set(record["versions"])
+
+
+def test_an_update_is_read_back(tmp_path):
+    run = runs.create("classify", "pets", None)
+    run.model.write_bytes(b"a model")
+    run.update(state="finished", figures={"für": 0.5})
+    loaded = runs.load(run.folder)
+    assert loaded == run
+    assert loaded.record["figures"] == {"für": 0.5}
+    assert loaded.model.read_bytes() == b"a model"
+
+
+def test_a_run_that_fails_without_a_model_leaves_nothing(tmp_path):
+    run = runs.create("classify", "pets", None)
+    with pytest.raises(ZeroDivisionError), runs.recorded(run):
+        raise ZeroDivisionError
+    assert not run.folder.exists()
+    assert runs.create("classify", "pets", None).folder == run.folder
+
+
+def test_a_run_that_fails_with_a_model_says_why(tmp_path):
+    run = runs.create("classify", "pets", None)
+    run.model.write_bytes(b"a model")
+    with pytest.raises(UserError, match="disk is full"), runs.recorded(run):
+        raise UserError("The disk is full.")
+    assert record_in(run)["state"] == "stopped: UserError: The disk is full."
+    assert runs.load(run.folder).model.is_file()
+
+
+def test_control_c_keeps_the_model_and_says_so(tmp_path):
+    run = runs.create("classify", "pets", None)
+    run.model.write_bytes(b"a model")
+    left = r"Stopped\. .*pets-1 holds the best model so far\."
+    with pytest.raises(UserError, match=left), runs.recorded(run):
+        raise KeyboardInterrupt
+    assert record_in(run)["state"] == "stopped: by the user"
+
+
+def test_control_c_before_there_is_a_model_says_so_too(tmp_path):
+    run = runs.create("classify", "pets", None)
+    with pytest.raises(UserError, match="no model yet, so nothing is left"), runs.recorded(run):
+        raise KeyboardInterrupt
+    assert not run.folder.exists()
+
+
+def test_a_run_that_ends_well_is_left_alone(tmp_path):
+    run = runs.create("classify", "pets", None)
+    with runs.recorded(run):
+        run.update(state="finished")
+    assert record_in(run)["state"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        pytest.param({}, "a is not a run: it holds no run.json. Give the folder", id="empty"),
+        pytest.param({"run.json": "{"}, "a/run.json cannot be read: ", id="not-json"),
+        pytest.param({"run.json": "\udcff"}, "a/run.json cannot be read: ", id="not-utf-8"),
+        pytest.param({"run.json": "[]"}, "a/run.json names no app", id="list"),
+        pytest.param({"run.json": "{}"}, "a/run.json names no app", id="no-app"),
+        pytest.param(
+            {"run.json": '{"app": "classify", "state": "running"}'},
+            "a holds no model.keras yet; its state is 'running'. Train it anew.",
+            id="no-model",
+        ),
+    ],
+)
+def test_what_is_no_run_is_refused(tmp_path, files, message):
+    (tmp_path / "a").mkdir()
+    for name, text in files.items():
+        (tmp_path / "a" / name).write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(UserError) as caught:
+        runs.load("a")
+    assert message in str(caught.value)
+
+
+def test_a_run_that_does_not_exist_is_named_with_the_nearest(tmp_path):
+    finished(tmp_path / "runs/classify/flowers-1")
+    with pytest.raises(UserError, match=r"flowrs-1 does not exist\. Did you mean 'flowers-1'\?"):
+        runs.load("runs/classify/flowrs-1")
+    with pytest.raises(UserError, match=r"no/where does not exist\.$"):
+        runs.load("no/where")
+
+
+def test_a_file_is_no_run(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"")
+    with pytest.raises(UserError, match=r"a\.jpg is not a run"):
+        runs.load("a.jpg")
+
+
+def model_file(path, config):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", config)
+
+
+def test_the_app_is_told_from_a_run_a_file_and_a_name(tmp_path):
+    finished(tmp_path / "mine", app="caption")
+    model_file(tmp_path / "b.keras", json.dumps({"module": "dlapps.apps.detect.model"}))
+    assert runs.app_of("mine") == "caption"
+    assert runs.app_of("b.keras") == "detect"
+    assert runs.app_of("imagenet") == "classify"
+
+
+def test_a_folder_of_the_users_counts_before_a_built_in_model(tmp_path):
+    finished(tmp_path / "imagenet", app="generate")
+    assert runs.app_of("imagenet") == "generate"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param("{", id="not-json"),
+        pytest.param("[]", id="list"),
+        pytest.param('{"module": null}', id="null"),
+        pytest.param('{"module": "keras"}', id="short"),
+        pytest.param('{"module": "keras.src.models.functional"}', id="of-others"),
+    ],
+)
+def test_a_model_of_others_belongs_to_no_app(tmp_path, config):
+    model_file(tmp_path / "a.keras", config)
+    with pytest.raises(UserError, match=r"a\.keras is not a model that dlapps saved\."):
+        runs.app_of("a.keras")
+
+
+def test_a_damaged_model_file_belongs_to_no_app(tmp_path):
+    (tmp_path / "a.keras").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(UserError, match="is not a model that dlapps saved"):
+        runs.app_of("a.keras")
+    with pytest.raises(UserError, match="does not exist"):
+        runs.app_of("efficientnet_lite0")  # a backbone, not a model of an app
