@@ -1,8 +1,8 @@
 """How good does `dlapps classify` become on a folder of pictures, and how long does it take?
 
 Runs `dlapps classify --train DATA` and `--finetune DATA` as a user would, each in a process of its
-own, in a fresh folder with an empty cache of features, once for every seed. The seed fixes the split
-into training and held-out pictures, the views and the order, so that seeds differ as much as users do.
+own, in a fresh folder with an empty cache of features, once for every seed. The seed fixes the
+split into training and held-out pictures, the views and the order.
 
 Per run it prints
 * held out: accuracy on the pictures held out of training, of the best epoch, as `run.json` says.
@@ -14,7 +14,8 @@ Per run it prints
 
 Command:
   python benchmarks/classify_flowers.py DATA --test FOLDER --seeds 3
-  python benchmarks/classify_flowers.py DATA --mode train -- --epochs 40     (more of dlapps' options)
+  python benchmarks/classify_flowers.py DATA --mode train -- --epochs 40
+What follows the two dashes is handed to dlapps.
 """
 
 import json

@@ -1,10 +1,10 @@
 """How much of fine-tuning's time goes into waiting for pictures?
 
-Takes the training pictures of DATA as `dlapps classify --finetune` does (batches of 32, views of the
-"standard" augmentation, drawn in threads) and measures in turn, --repeats times:
+Takes the training pictures of DATA as `dlapps classify --finetune` does (batches of 32, views of
+the "standard" augmentation, drawn in threads) and measures in turn, --repeats times:
 * input alone   `data.shuffled_batches`, with nobody but a loop to use the batches;
-* step alone    `model.fit` on one batch in memory, again and again: AdamW with a running mean of the
-                weights, the last --blocks blocks of EfficientNet-Lite0 learning, as in --finetune;
+* step alone    `model.fit` on one batch in memory, again and again: AdamW with a running mean of
+                the weights, the last --blocks blocks of EfficientNet-Lite0 free to learn;
 * both          `model.fit` on the batches of the input, as many steps.
 Lost is the part of the time of both that the step alone does not take: 1 - step / both. Where the
 step leaves no core idle, decoding on the same cores must show up in it, overlapped or not; the row
@@ -12,9 +12,9 @@ step leaves no core idle, decoding on the same cores must show up in it, overlap
 
 Then --large of the pictures are enlarged to 4000 x 3000 (12 megapixels, JPEG quality 90, in a
 temporary folder), and the same input and fit pass over them four times. `PictureStore` keeps shrunk
-copies of what is much larger than training needs, so passes from the second on should be faster than
-the first; "kept" says of how many pictures it holds a copy by then. --format png enlarges to PNG, which
-unlike JPEG cannot be decoded at reduced size.
+copies of what is much larger than training needs, so passes from the second on should be faster
+than the first; "kept" says of how many pictures it holds a copy by then. --format png enlarges to
+PNG, which unlike JPEG cannot be decoded at reduced size.
 
 Command:
   python benchmarks/input_pipeline.py DATA
@@ -22,11 +22,13 @@ Command:
 """
 
 import dataclasses
+import functools
 import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -47,6 +49,16 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+def drain(items: Iterable) -> None:
+    """Computes items and keeps none."""
+    deque(items, maxlen=0)
+
+
+def fit(model, data) -> None:
+    """Trains for one pass, in the order that the data come in."""
+    model.fit(data, shuffle=False, verbose=0)
+
+
 def new_model(labels: list[str], num_blocks: int | None):
     """Returns a classifier with its last blocks free to learn, compiled as for --finetune."""
     import keras
@@ -63,28 +75,29 @@ def new_model(labels: list[str], num_blocks: int | None):
     return model
 
 
-def new_views(examples: list, model):
+def new_views(examples: list, model, size: int):
     """Returns views of pictures under the standard augmentation, none kept yet."""
     from dlapps.apps.classify.data import Views
     from dlapps.data.augment import AUGMENTATIONS
 
-    return Views(examples, model.image_size, model.crop, AUGMENTATIONS["standard"])
+    return Views(examples, size, model.crop, AUGMENTATIONS["standard"])
 
 
-def ordinary(examples: list, model, steps: int, repeats: int) -> list[list[object]]:
+def ordinary(examples: list, model, size: int, steps: int, repeats: int) -> list[list[object]]:
     """Returns rows of seconds, pictures per second and the part lost, on pictures as they are."""
     import tensorflow as tf
 
     from dlapps.apps.classify.data import shuffled_batches
 
-    data = shuffled_batches(new_views(examples, model), BATCH).repeat().take(steps)
+    data = shuffled_batches(new_views(examples, model, size), BATCH).repeat().take(steps)
     first = next(iter(data))
     fixed = tf.data.Dataset.from_tensors(first).repeat(steps)
-    model.fit(fixed.take(2), verbose=0)  # Traces and compiles.
+    for each in (fixed, data):  # Their shapes differ, so each is traced and compiled.
+        fit(model, each.take(2))
     works: dict[str, Callable] = {
-        "input alone": lambda: [None for _ in data],
-        "step alone": lambda: model.fit(fixed, verbose=0),
-        "both": lambda: model.fit(data, verbose=0),
+        "input alone": lambda: drain(data),
+        "step alone": lambda: fit(model, fixed),
+        "both": lambda: fit(model, data),
     }
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for repeat in range(repeats):
@@ -114,16 +127,16 @@ def enlarged(examples: list, folder: Path, suffix: str) -> list:
     return large
 
 
-def twelve_megapixels(examples: list, model) -> list[list[object]]:
+def twelve_megapixels(examples: list, model, size: int) -> list[list[object]]:
     """Returns rows of pictures per second, pass by pass, and of the copies kept by its end."""
     from dlapps.apps.classify.data import shuffled_batches
 
     rows: list[list[object]] = []
     for title, fits in (("input alone", False), ("both", True)):
-        views = new_views(examples, model)
+        views = new_views(examples, model, size)
         data = shuffled_batches(views, BATCH)
+        work = functools.partial(fit, model, data) if fits else functools.partial(drain, data)
         for number in range(1, PASSES + 1):
-            work = (lambda: model.fit(data, verbose=0)) if fits else (lambda: [None for _ in data])
             seconds = seconds_of(work)
             kept = f"{len(views.store.kept)}/{len(examples)}"
             rate = len(examples) / seconds
@@ -136,6 +149,10 @@ def twelve_megapixels(examples: list, model) -> list[list[object]]:
 @click.option("--steps", type=click.IntRange(min=2), default=30, show_default=True)
 @click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True)
 @click.option(
+    "--train-size", "size", type=click.IntRange(min=32), default=160, show_default=True,
+    help="Side of the views, pixels; --finetune takes 160 for pictures of 224 and more.",
+)  # fmt: skip
+@click.option(
     "--blocks", type=click.IntRange(min=1), help="Blocks that learn, from the last.  [default: all]"
 )
 @click.option(
@@ -146,7 +163,9 @@ def twelve_megapixels(examples: list, model) -> list[list[object]]:
     "--format", "suffix", type=click.Choice(["jpg", "png"]), default="jpg", show_default=True,
     help="Of the enlarged pictures.",
 )  # fmt: skip
-def main(data: str, steps: int, repeats: int, blocks: int | None, large: int, suffix: str) -> None:
+def main(
+    data: str, steps: int, repeats: int, size: int, blocks: int | None, large: int, suffix: str
+) -> None:
     """Measure the training input on DATA, the step that it feeds, and both together."""
     with terminal.quiet():
         from dlapps.apps.classify.data import read_dataset
@@ -155,13 +174,13 @@ def main(data: str, steps: int, repeats: int, blocks: int | None, large: int, su
         model = new_model(dataset.labels, blocks)
     click.echo(f"{len(dataset.train)} pictures of {data}, {os.cpu_count()} cores\n")
     title = f"{steps} steps of {BATCH}"
-    rows = ordinary(dataset.train, model, steps, repeats)
+    rows = ordinary(dataset.train, model, size, steps, repeats)
     click.echo(table([title, "seconds", "pictures/s", "lost"], rows))
     if large:
         with tempfile.TemporaryDirectory() as folder:
             # From every class, as the pictures come sorted by class.
             some = dataset.train[:: max(1, len(dataset.train) // large)][:large]
-            rows = twelve_megapixels(enlarged(some, Path(folder), suffix), model)
+            rows = twelve_megapixels(enlarged(some, Path(folder), suffix), model, size)
         title = f"{len(some)} pictures of 12 MP, {suffix}"
         click.echo("\n" + table([title, "seconds", "pictures/s", "kept", "kept MB"], rows))
 

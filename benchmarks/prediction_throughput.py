@@ -2,14 +2,14 @@
 
 Measures in one process, in turn and in another order every round, on the same --count pictures
 of FOLDER (repeated if they are fewer), with the same batch size:
-* predict    `dlapps.apps.classify.run.predict` over the files: compiling, reading, decoding,
+* predict    `dlapps.apps.classify.predict.predict` over the files: compiling, reading, decoding,
              cropping, the model, sorting the labels;
 * bare model the same frozen function on the same pictures, decoded and in memory already;
 * decoding   the same drawing of views in threads, without the model.
-Compiling (tracing the network, folding its batch norms) is done once per call of `predict`,
-however many pictures follow, so it is timed by itself too, and one row leaves it out. Where model and
-decoding share the cores they cannot both run at full speed: the row "decoding, then model" is what
-doing one after the other with nothing lost would give.
+Compiling (tracing the network, folding its batch norms, the first answer) is done once a call of
+`predict`, however many pictures follow, so it is timed by itself too, and one row leaves it out.
+Where model and decoding share the cores they cannot both run at full speed: the row "decoding, then
+model" is what doing one after the other with nothing lost would give.
 
 Peak memory is the process's (`resource.getrusage`), read before the measurements: with the model
 loaded, then inside one call of `predict` after --count pictures and after four times as many.
@@ -47,20 +47,20 @@ class Contest:
     """
 
     def __init__(self, inputs: list, model):
-        from dlapps.apps.classify import run
+        from dlapps.apps.classify.predict import BATCH, predict
         from dlapps.data.pictures import centre_crop, read_picture
         from dlapps.data.pipeline import batches_of_views
 
         self.inputs = inputs
         self.model = model
-        self.run = run
         short_side = math.ceil(model.image_size / model.crop)
 
         def draw(index: int) -> np.ndarray:
             image = read_picture(inputs[index].source, short_side)
             return centre_crop(image, model.image_size, model.crop)
 
-        self.batches = lambda: batches_of_views(len(inputs), draw, run.BATCH)
+        self.predict = lambda: drain(predict(inputs, model, 3, self.unreadable))
+        self.batches = lambda: batches_of_views(len(inputs), draw, BATCH)
         self.unreadable: dict[str, str] = {}
         self.images = [images for _, images, _ in self.batches() if len(images)]
         self.frozen: Callable = self.compiled()
@@ -75,10 +75,6 @@ class Contest:
             return keras.ops.softmax(self.model(images, training=False))
 
         return inference.frozen(probabilities, self.model.image_size)
-
-    def predict(self) -> None:
-        """Classifies the files, as the command does."""
-        drain(self.run.predict(self.inputs, self.model, 3, self.unreadable))
 
     def bare(self) -> None:
         """Classifies the pictures in memory."""
@@ -111,11 +107,11 @@ def peak_megabytes() -> float:
 
 def peaks(inputs: list, model, count: int) -> list[list[object]]:
     """Returns rows of peak memory, before and during one long call of `predict`."""
-    from dlapps.apps.classify import run
+    from dlapps.apps.classify.predict import predict
 
     rows: list[list[object]] = [["model loaded", peak_megabytes()]]
     many = list(itertools.islice(itertools.cycle(inputs), 4 * count))
-    answered = run.predict(many, model, 3, {})
+    answered = predict(many, model, 3, {})
     for number, _ in enumerate(answered, start=1):
         if number in (count, 4 * count):
             rows.append([f"{number} pictures", peak_megabytes()])
@@ -128,7 +124,8 @@ def rates(contest: Contest, repeats: int) -> list[list[object]]:
     seconds: dict[str, list[float]] = {name: [] for name in works}
     compiling: list[float] = []
     for repeat in range(repeats):
-        compiling.append(seconds_of(contest.compiled))
+        # TensorFlow optimises the graph at its first call, so that belongs to compiling.
+        compiling.append(seconds_of(lambda: contest.compiled()(contest.images[0][:1])))
         order = [*works]
         for name in order[repeat % 3 :] + order[: repeat % 3]:
             seconds[name].append(seconds_of(works[name]))
@@ -154,12 +151,13 @@ def rates(contest: Contest, repeats: int) -> list[list[object]]:
 def main(folder: str, count: int, repeats: int, name: str, memory: bool) -> None:
     """Measure prediction on the pictures of FOLDER beside its parts."""
     with terminal.quiet():
-        from dlapps.apps.classify import run
+        from dlapps.apps.classify.model import load_model
+        from dlapps.apps.classify.predict import BATCH
         from dlapps.data.inputs import picture_inputs
 
-        model = run.load_model(name)
+        model = load_model(name)
     inputs = list(itertools.islice(itertools.cycle(picture_inputs([folder])), count))
-    click.echo(f"{count} pictures of {folder}, batches of {run.BATCH}, {os.cpu_count()} cores\n")
+    click.echo(f"{count} pictures of {folder}, batches of {BATCH}, {os.cpu_count()} cores\n")
     if memory:
         click.echo(table(["peak memory", "MB"], peaks(inputs, model, count)) + "\n")
     contest = Contest(inputs, model)

@@ -1,22 +1,22 @@
 """How long until a classifier of new pictures is right nine times in ten?
 
 Three contestants learn to tell the classes of DATA apart with the same frozen backbone
-(EfficientNet-Lite0, ImageNet weights, 224 pixels, float32) and the same pictures held out:
+(EfficientNet-Lite0, ImageNet weights, float32), image size and held-out pictures:
 * dlapps   `dlapps classify --train`, default options: looks at every picture once per view, then
            trains the head on what the backbone saw (`timed_dlapps.py`);
 * Keras    the usual loop: `model.fit` on tf.data with the backbone frozen inside the model
            (`peer_keras.py`);
-* PyTorch  the same loop with a DataLoader, in channels_last (`peer_pytorch.py`; needs an interpreter
-           that has benchmarks/requirements.txt: --torch-python).
-The peers train one dense layer on the mean of the last grid by Adam, batch 32, without augmentation,
-on all cores; their docstrings name the other settings.
+* PyTorch  the same loop with a DataLoader, in channels_last (`peer_pytorch.py`; needs an
+           interpreter that has benchmarks/requirements.txt: --torch-python).
+The peers train one dense layer on the mean of the last grid by Adam with 1e-3, batch 32, without
+augmentation, on all cores; their docstrings name the other settings.
 
 The seconds run from the start of the work, all imports done, to the first evaluation whose held-out
 accuracy reaches the target. Building the network, reading its weights, compiling and decoding count
 for all. In doubt the rules favour the peers: they are handed the list of pictures already
 split, they are evaluated four times an epoch, and their evaluations, the features of the held-out
-pictures included, are not counted. dlapps reads, hashes and splits DATA itself, computes the features
-of the held-out pictures on the clock, and is evaluated once per epoch of its head.
+pictures included, are not counted. dlapps reads, hashes and splits DATA itself, computes the
+features of the held-out pictures on the clock, and is evaluated once per epoch of its head.
 
 Every contestant runs in a process of its own, in turn, --repeats times; the seed, which fixes the
 split, grows by one each time. Ratios are of the medians, to dlapps' time.
@@ -38,7 +38,7 @@ import click
 from processes import timed
 from tables import table
 
-from dlapps.apps.classify.data import read_dataset
+from dlapps import terminal
 
 HERE = Path(__file__).resolve().parent
 CONTESTANTS = {"dlapps": "timed_dlapps.py", "keras": "peer_keras.py", "pytorch": "peer_pytorch.py"}
@@ -49,6 +49,9 @@ QUARTERS = 4
 
 def request_of(data: str, seed: int, target: float, epochs: int) -> dict:
     """Returns what every contestant is told."""
+    with terminal.quiet():
+        from dlapps.apps.classify.data import fitting_size, read_dataset
+
     dataset = read_dataset(data, seed=seed)
     return {
         "data": data,
@@ -59,7 +62,7 @@ def request_of(data: str, seed: int, target: float, epochs: int) -> dict:
         "held_out": [(str(e.source), e.label) for e in dataset.validation],
         "num_classes": len(dataset.labels),
         "fingerprint": dataset.fingerprint,
-        "image_size": 224,
+        "image_size": fitting_size(dataset.train),
         "batch_size": BATCH,
         "learning_rate": 1e-3,
         "steps_between": max(1, math.ceil(len(dataset.train) / BATCH) // QUARTERS),

@@ -10,12 +10,16 @@ from pathlib import Path
 import keras
 from keras_cv.models import EfficientNetLiteBackbone
 
+from dlapps import terminal
 from dlapps.errors import UserError, nearest
 from dlapps.layers.image_normalization import ImageNormalization
 from dlapps.weights import efficientnet_lite0
 
 BUILT_IN = "efficientnet_lite0"
 ONLINE = "keras:"
+# Pixels from one cell of the last grid to the next. Sides that are multiples of it are even at
+# every halving, so that padding is the same at every size.
+STRIDE = 32
 
 # What `keras.applications.<module>.preprocess_input` computes, by its mode; None where the network
 # rescales by itself.
@@ -52,8 +56,9 @@ class Backbone:
     """A feature extractor and what brings images of 0 to 255 to the range it wants.
 
     Args:
-        normalization: From `(batch, size, size, 3)` 0 to 255 to what `network` takes.
-        network: A functional model that ends in a grid, `(batch, height, width, channels)`.
+        normalization: From `(batch, height, width, 3)` 0 to 255 to what `network` takes.
+        network: A functional model that ends in a grid, `(batch, height, width, channels)`; the
+            sides of its images are multiples of `STRIDE` pixels.
     """
 
     normalization: ImageNormalization
@@ -73,42 +78,40 @@ def check_name(name: str) -> None:
         )
 
 
-def build(name: str, image_size: int) -> Backbone:
+def build(name: str) -> Backbone:
     """Builds a backbone with random weights, which a saved model then fills.
 
     Args:
         name: `efficientnet_lite0`, or `keras:` and a name of `keras.applications`.
-        image_size: Pixels of one side of the images.
 
     Raises:
         UserError: If there is no such backbone.
     """
     check_name(name)
     if name == BUILT_IN:
-        return Backbone(
-            ImageNormalization((127.0,) * 3, (128.0,) * 3), _efficientnet_lite0(image_size)
-        )
-    return _application(name, image_size, weights=None)
+        return Backbone(ImageNormalization((127.0,) * 3, (128.0,) * 3), _efficientnet_lite0())
+    return _application(name, weights=None)
 
 
-def pretrained(name: str, image_size: int) -> Backbone:
+def pretrained(name: str) -> Backbone:
     """Builds a backbone with the weights it learnt on ImageNet.
 
     Args:
         name: `efficientnet_lite0`, whose weights come with the package; or `keras:` and a name
             of `keras.applications`, whose weights Keras downloads once.
-        image_size: Pixels of one side of the images.
 
     Raises:
         UserError: If there is no such backbone, or its weights cannot be downloaded.
     """
     if name == BUILT_IN:
-        backbone = build(name, image_size)
+        backbone = build(name)
         efficientnet_lite0.load_backbone(backbone.network)
         return backbone
     check_name(name)
+    if not _downloaded(name):
+        terminal.note(f"Downloading the weights of {name} from Keras' storage.")
     try:
-        return _application(name, image_size, weights="imagenet")
+        return _application(name, weights="imagenet")
     except Exception as error:  # Keras raises a bare Exception when a download fails.
         if "fetch failure" not in str(error):
             raise
@@ -118,14 +121,11 @@ def pretrained(name: str, image_size: int) -> Backbone:
         ) from error
 
 
-def needs_download(name: str) -> bool:
-    """Says whether the weights of a backbone come over the network and are not here yet."""
+def _downloaded(name: str) -> bool:
     folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
     stem = name.removeprefix(ONLINE).lower()
-    return name.startswith(ONLINE) and not any(
-        file.name.lower().replace("-", "").replace("_", "").startswith(stem)
-        for file in folder.glob("*")
-    )
+    names = [file.name.lower().replace("-", "").replace("_", "") for file in folder.glob("*")]
+    return any(stem in each for each in names)
 
 
 def blocks(network: keras.Model) -> list[list[keras.layers.Layer]]:
@@ -159,17 +159,17 @@ def pyramid(network: keras.Model) -> dict[int, list[str]]:
         By stride (4, 8, 16, 32, ...), the last layer of every block whose grid has that stride,
         from input to output.
     """
-    size = network.input.shape[1]
+    ends = [group[-1] for group in blocks(network) if len(group[-1].output.shape) == 4]
+    probe = keras.Model(network.input, [end.output for end in ends])
+    side = 8 * STRIDE
+    shapes = probe.compute_output_spec(keras.KerasTensor((1, side, side, 3)))
     levels: dict[int, list[str]] = {}
-    for group in blocks(network):
-        shape = group[-1].output.shape
-        if len(shape) == 4:
-            stride = 2 ** round(math.log2(size / shape[1]))
-            levels.setdefault(stride, []).append(group[-1].name)
+    for end, grid in zip(ends, shapes, strict=True):
+        levels.setdefault(2 ** round(math.log2(side / grid.shape[1])), []).append(end.name)
     return levels
 
 
-def _efficientnet_lite0(image_size: int) -> keras.Model:
+def _efficientnet_lite0() -> keras.Model:
     # Table 1 of https://arxiv.org/abs/1905.11946 without squeeze-and-excitation; "Lite" as in
     # https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
     return EfficientNetLiteBackbone(
@@ -182,13 +182,13 @@ def _efficientnet_lite0(image_size: int) -> keras.Model:
         stackwise_output_filters=[16, 24, 40, 80, 112, 192, 320],
         stackwise_expansion_ratios=[1, 6, 6, 6, 6, 6, 6],
         stackwise_strides=[1, 2, 2, 2, 1, 2, 1],
-        input_shape=(image_size, image_size, 3),
+        input_shape=(None, None, 3),
         name=BUILT_IN,
     )
 
 
-def _application(name: str, image_size: int, weights: str | None) -> Backbone:
+def _application(name: str, weights: str | None) -> Backbone:
     application = name.removeprefix(ONLINE)
     make: Callable[..., keras.Model] = getattr(keras.applications, application)
-    network = make(include_top=False, weights=weights, input_shape=(image_size, image_size, 3))
+    network = make(include_top=False, weights=weights, input_shape=(None, None, 3))
     return Backbone(ImageNormalization(**(APPLICATIONS[application] or {})), network)

@@ -48,14 +48,16 @@ class CountOr(click.ParamType):
         words: Such as "auto" and "all".
         min: The smallest number.
         max: The largest, or None for any.
+        step: What it must be a multiple of.
     """
 
     name = "number"
 
-    def __init__(self, *words: str, min: int = 1, max: int | None = None):
+    def __init__(self, *words: str, min: int = 1, max: int | None = None, step: int = 1):
         self.words = words
         self.min = min
         self.max = max
+        self.step = step
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value in self.words:
@@ -68,6 +70,8 @@ class CountOr(click.ParamType):
         if number < self.min or (self.max is not None and number > self.max):
             upper = "" if self.max is None else f" to {self.max}"
             self.fail(f"{number} is not in the range from {self.min}{upper}.", param, ctx)
+        if number % self.step:
+            self.fail(f"{number} is not a multiple of {self.step}.", param, ctx)
         return number
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:

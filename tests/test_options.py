@@ -108,6 +108,13 @@ def test_a_count_may_have_no_upper_end():
         kind.convert("2", None, None)
 
 
+def test_a_count_may_go_in_steps():
+    kind = CountOr("auto", min=32, max=96, step=32)
+    assert [kind.convert(text, None, None) for text in ("32", "96", "auto")] == [32, 96, "auto"]
+    with pytest.raises(click.BadParameter, match=r"48 is not a multiple of 32\."):
+        kind.convert("48", None, None)
+
+
 def test_a_recorded_config_is_taken_but_for_what_is_named(invoke, tmp_path):
     kept = {"units": 5, "style": "fancy", "parts": 4, "loud": True, "run": "there", "more": 1}
     (tmp_path / "run.json").write_text(json.dumps({"options": kept}))

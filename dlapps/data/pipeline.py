@@ -10,12 +10,12 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from dlapps.data.pictures import Source, UnreadablePictureError, read_picture
+from dlapps.data.pictures import Source, UnreadablePictureError, read_picture, size_of
 
 T = TypeVar("T")
 R = TypeVar("R")
-# Decoded pictures this much larger than needed are worth keeping shrunk.
-WORTH_KEEPING = 4
+# Pictures whose sides are this much longer than needed are worth keeping shrunk.
+WORTH_KEEPING = 2
 MAX_KEPT_BYTES = 1_000_000_000
 
 
@@ -70,8 +70,10 @@ class PictureStore:
         if index in self.kept:
             return read_picture(self.kept[index])
         image = read_picture(self.sources[index], self.short_side)
-        scale = self.short_side / min(image.size)
-        if scale**2 * WORTH_KEEPING < 1 and self.bytes < MAX_KEPT_BYTES:
+        # The size in the file counts: large JPEGs come shrunk, but not faster the next time.
+        original = min(size_of(self.sources[index]))
+        if original > WORTH_KEEPING * self.short_side and self.bytes < MAX_KEPT_BYTES:
+            scale = self.short_side / min(image.size)
             size = (round(image.width * scale), round(image.height * scale))
             file = io.BytesIO()
             image.resize(size, Image.Resampling.LANCZOS).save(file, "JPEG", quality=95)

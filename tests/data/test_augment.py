@@ -128,8 +128,9 @@ def test_turning_fills_the_corners_with_the_mean_colour():
 
 
 def test_settings_do_not_change_where_a_view_is_cut():
-    plain = views(Augmentation((1.0, 2.0))).astype(int)
-    lit = views(Augmentation((1.0, 2.0), light=0.1)).astype(int)
+    image = ramps().point(lambda value: value + 80)
+    plain = views(Augmentation((1.0, 2.0)), image).astype(int)
+    lit = views(Augmentation((1.0, 2.0), light=0.1), image).astype(int)
     for one, other in zip(plain, lit, strict=True):
         assert mirrored(one) == mirrored(other)
         assert np.corrcoef(one[..., 1].ravel(), other[..., 1].ravel())[0, 1] > 0.99

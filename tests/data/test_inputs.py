@@ -142,7 +142,7 @@ def test_standard_input_may_be_one_picture(piped, format_):
 @pytest.mark.xfail(strict=True, reason="its bytes are UTF-8, so they are taken for a list")
 def test_standard_input_may_be_a_picture_without_high_bytes(piped):
     file = io.BytesIO()
-    Image.new("RGB", (4, 4)).save(file, "BMP")
+    Image.new("RGB", (4, 4)).save(file, "BMP", dpi=(72, 72))
     piped(file.getvalue())
     assert picture_inputs(["-"]) == [Input("-", file.getvalue())]
 

@@ -1,5 +1,4 @@
 import io
-from pathlib import Path
 
 import pytest
 import tensorflow_datasets as tfds
@@ -58,8 +57,8 @@ def test_a_name_that_is_none_is_refused_with_the_nearest(name, hint):
 
 
 def test_a_config_that_is_none_is_refused_in_one_line():
-    message = refusal("cmaterdb/klingon")
-    assert message.startswith("tfds:cmaterdb/klingon: ")
+    message = refusal("tf_flowers/klingon")
+    assert message.startswith("tfds:tf_flowers/klingon: ")
     assert "\n" not in message
 
 
@@ -73,7 +72,8 @@ def test_a_version_that_is_none_is_refused():
 @pytest.mark.usefixtures("mocked")
 def test_a_dataset_without_pictures_is_refused():
     message = refusal("imdb_reviews")
-    assert message == "tfds:imdb_reviews has no 'image' and 'label'; it holds label, text."
+    assert message.startswith("tfds:imdb_reviews has no 'image' and 'label'; it holds ")
+    assert "text" in message
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,14 @@ def test_a_dataset_without_pictures_is_refused():
         pytest.param(TimeoutError(), "TimeoutError", id="silent"),
     ],
 )
-def test_a_download_that_fails_is_told_in_one_line(monkeypatch, capfd, error, words):
+def test_a_download_that_fails_is_told_in_one_line(monkeypatch, capfd, tmp_path, error, words):
     def fail(*_, **__):
         raise error
 
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
     with pytest.raises(UserError, match=f"tfds:mnist could not be downloaded: {words}. It needs a"):
         labelled_pictures("mnist")
     note = capfd.readouterr().err
-    assert "Downloading tfds:mnist (11.06 MiB) to " in note
-    assert str(Path.home()) in note
+    assert note.startswith("Downloading tfds:mnist (")
+    assert note.endswith(f" to {tmp_path}/mnist/3.0.1\n")

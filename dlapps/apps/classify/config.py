@@ -21,7 +21,12 @@ class Config(TrainingConfig):
     image_size: int | str = option(
         "auto",
         "Side of the square that the network sees, pixels; auto: 224, less for smaller pictures.",
-        CountOr("auto", min=32, max=1024),
+        CountOr("auto", min=32, max=1024, step=32),
+    )
+    train_size: int | str = option(
+        "auto",
+        "Side of the views that --finetune learns from, pixels; auto: about 5/7 of --image-size.",
+        CountOr("auto", min=32, max=1024, step=32),
     )
     views: int = option(
         2, "Views of each picture that the head learns from in --train.", click.IntRange(min=1)

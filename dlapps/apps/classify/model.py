@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from dlapps import backbones, saving
+from dlapps.errors import UserError
 from dlapps.weights import efficientnet_lite0
 
 # Grids finer than this hold edges and textures, which say little about a class (measured on
@@ -26,13 +27,13 @@ class ImageClassifier(keras.Model):
     Args:
         labels: Names of the classes, in the order of the logits.
         backbone: A name that `backbones.build` knows.
-        image_size: Pixels of one side of the images.
+        image_size: Side of the images that it is meant for, pixels, a multiple of 32.
         crop: Part of a picture's shorter side that prediction looks at, in (0, 1].
         every_block: Whether to read the grids of all blocks from stride 16 on, or the last only.
         dropout: Fraction of the features dropped in training, in [0, 1).
 
     Call arguments:
-        images: `(batch, image_size, image_size, 3)`, 0 to 255, RGB.
+        images: `(batch, height, width, 3)`, 0 to 255, RGB.
 
     Returns:
         `(batch, labels)` float32 logits.
@@ -51,6 +52,8 @@ class ImageClassifier(keras.Model):
         super().__init__(**kwargs)
         if not 0 < crop <= 1:
             raise ValueError(f"crop must be in (0, 1], got {crop}.")
+        if image_size < 1 or image_size % backbones.STRIDE:
+            raise ValueError(f"image_size must be a multiple of 32, got {image_size}.")
         self.labels = list(labels)
         self.backbone = backbone
         self.image_size = image_size
@@ -59,7 +62,7 @@ class ImageClassifier(keras.Model):
         self.dropout = dropout
         # How a training goes, not what the model is; hence not in the config.
         self.label_smoothing = 0.0
-        built = backbones.build(backbone, image_size)
+        built = backbones.build(backbone)
         self.normalization = built.normalization
         self.network = _with_grids(built.network, every_block)
         self.head = keras.Sequential(
@@ -183,6 +186,40 @@ def _with_grids(network: keras.Model, every_block: bool) -> keras.Model:
     names = [name for stride, ends in levels.items() if stride >= FINEST_STRIDE for name in ends]
     grids = [network.get_layer(name).output for name in names]
     return keras.Model(network.input, grids or [network.output], name=network.name)
+
+
+def new_model(
+    labels: list[str], backbone: str, image_size: int, dropout: float, init: str | None = None
+) -> ImageClassifier:
+    """Makes a classifier with a pretrained backbone and a head that knows nothing yet.
+
+    Args:
+        labels: Names of the classes.
+        backbone: A name that `backbones.build` knows.
+        image_size: Side of the images, pixels.
+        dropout: Fraction of the features dropped in training, in [0, 1).
+        init: A trained classifier whose backbone to take instead of ImageNet's.
+
+    Raises:
+        UserError: If the weights cannot be had, or `init` has another backbone.
+    """
+    model = ImageClassifier(labels, backbone, image_size, dropout=dropout)
+    model.build((None, image_size, image_size, 3))
+    if init is None:
+        source = backbones.pretrained(backbone).network
+    else:
+        start = load_model(init)
+        source = start.network
+        if start.backbone != backbone:
+            raise UserError(
+                f"--init {init} has the backbone {start.backbone}, not {backbone}. "
+                f"Say --backbone {start.backbone}"
+            )
+    layers = {layer.name: layer for layer in source.layers}
+    for layer in model.network.layers:
+        if layer.weights:
+            layer.set_weights(layers[layer.name].get_weights())
+    return model
 
 
 def load_model(name: str) -> ImageClassifier:

@@ -16,9 +16,9 @@ from dlapps.data.inputs import Input
 from dlapps.data.pictures import Source, centre_crop, read_picture
 from dlapps.data.pipeline import batches_of_views
 
-BATCH = 64
+BATCH = 32
 # Tracing and folding a graph takes as long as this many pictures called one by one.
-WORTH_COMPILING = 16
+WORTH_COMPILING = 100
 
 
 def predict(

@@ -22,7 +22,7 @@ from dlapps.apps.classify.data import (
     read_dataset,
     shuffled_batches,
 )
-from dlapps.apps.classify.model import ImageClassifier, load_model
+from dlapps.apps.classify.model import ImageClassifier, new_model
 from dlapps.data.augment import AUGMENTATIONS, Augmentation
 from dlapps.data.features import Features, cache_folder, computed_once, fingerprint
 from dlapps.data.pipeline import batches_of_views
@@ -47,18 +47,20 @@ def train(data: str, mode: str, config: Config, strict: bool = False) -> runs.Ru
     """
     backbones.check_name(config.backbone)
     keras.utils.set_random_seed(config.seed)
-    dataset = _trimmed(read_dataset(data, config.validation, config.seed), config)
+    whole = read_dataset(data, config.validation, config.seed)
+    dataset = _trimmed(whole, config)
     if config.image_size == "auto":
         config = dataclasses.replace(config, image_size=fitting_size(dataset.train))
-    model = _new_model(dataset, config)
+    dropout = 0.0 if config.overfit_batches else config.dropout
+    model = new_model(dataset.labels, config.backbone, int(config.image_size), dropout, config.init)
     record = {
         "mode": mode,
         "options": dataclasses.asdict(config),
         "dataset": {
             "data": data,
-            "fingerprint": dataset.fingerprint,
-            "train": len(dataset.train),
-            "validation": len(dataset.validation),
+            "fingerprint": whole.fingerprint,
+            "train": len(whole.train),
+            "validation": len(whole.validation),
             "labels": dataset.labels,
         },
     }
@@ -73,40 +75,6 @@ def train(data: str, mode: str, config: Config, strict: bool = False) -> runs.Ru
             best = _finetune(model, dataset, config, run, best)
         run.update(state="finished", figures=best)
     return run
-
-
-def _new_model(dataset: Dataset, config: Config) -> ImageClassifier:
-    regular = not config.overfit_batches
-    model = ImageClassifier(
-        dataset.labels,
-        backbone=config.backbone,
-        image_size=config.image_size,
-        dropout=config.dropout if regular else 0.0,
-    )
-    model.build((None, model.image_size, model.image_size, 3))
-    if config.init is None:
-        if backbones.needs_download(config.backbone):
-            terminal.note(f"Downloading the weights of {config.backbone} from Keras' storage.")
-        source = backbones.pretrained(config.backbone, model.image_size).network
-        model.network.set_weights(_weights_of(source, model.network))
-        return model
-    start = load_model(config.init)
-    if start.backbone != config.backbone:
-        raise UserError(
-            f"--init {config.init} has the backbone {start.backbone}, not {config.backbone}. "
-            f"Say --backbone {start.backbone}"
-        )
-    model.network.set_weights(_weights_of(start.network, model.network))
-    return model
-
-
-def _weights_of(source: keras.Model, target: keras.Model) -> list[np.ndarray]:
-    """Returns the weights of `source` in the order of `target`, whose grids may differ."""
-    names = {layer.name: layer for layer in source.layers}
-    values: list[np.ndarray] = []
-    for layer in target.layers:
-        values += names[layer.name].get_weights() if layer.weights else []
-    return values
 
 
 def _trimmed(dataset: Dataset, config: Config) -> Dataset:
@@ -141,6 +109,7 @@ def _train_head(
     dataset = _readable(dataset, plain.unreadable, place, strict)
     own = [place[example.digest] for example in dataset.train]
     held_out = plain.rows[[place[example.digest] for example in dataset.validation]]
+    _draw_first_batch(dataset, model, augmentation if num_views > 1 else None, config, run)
     parts = [plain.rows[own]]
     for turn in range(1, num_views):
         parts.append(_features(look, dataset.train, model, augmentation, config, turn).rows)
@@ -236,10 +205,10 @@ def _finetune(
     model.label_smoothing = 0.0 if config.overfit_batches else config.label_smoothing
     regular = not config.overfit_batches
     augmentation = AUGMENTATIONS[config.augment] if regular else None
-    views = Views(dataset.train, model.image_size, model.crop, augmentation, config.seed)
+    views = Views(dataset.train, _train_size(config, model), model.crop, augmentation, config.seed)
     held_out = Views(dataset.validation, model.image_size, model.crop)
     data = shuffled_batches(views, config.batch_size)
-    _draw_first_batch(views, dataset, config, run)
+    _draw_first_batch(dataset, model, augmentation, config, run)
     phase = training.Phase(
         "finetune",
         1 if config.fast_dev_run else config.finetune_epochs,
@@ -257,6 +226,14 @@ def _finetune(
     )  # fmt: skip
 
 
+def _train_size(config: Config, model: ImageClassifier) -> int:
+    if config.train_size != "auto":
+        return int(config.train_size)
+    # Crops show things larger than whole pictures do; a smaller image evens that out, which makes
+    # a better model in half the time (Touvron et al. 2019, https://arxiv.org/abs/1906.06423).
+    return max(64, round(model.image_size * 5 / 7 / backbones.STRIDE) * backbones.STRIDE)
+
+
 def _num_blocks(unfreeze: int | str, num_pictures: int, model: ImageClassifier) -> int:
     available = len(backbones.blocks(model.network))
     if unfreeze == "all":
@@ -268,9 +245,14 @@ def _num_blocks(unfreeze: int | str, num_pictures: int, model: ImageClassifier) 
     return min(int(unfreeze), available)
 
 
-def _draw_first_batch(views: Views, dataset: Dataset, config: Config, run: runs.Run) -> None:
-    count = min(16, len(views.examples), config.batch_size)
-    order = np.random.default_rng([config.seed, 1]).permutation(len(views.examples))[:count]
-    pictures = [views.draw(int(k), 1) for k in order]
-    titles = [dataset.labels[views.examples[k].label] for k in order]
+def _draw_first_batch(
+    dataset: Dataset, model: ImageClassifier, augmentation: Augmentation | None,
+    config: Config, run: runs.Run,
+) -> None:  # fmt: skip
+    """Shows some of the first pictures as the network sees them, with their labels."""
+    views = Views(dataset.train, model.image_size, model.crop, augmentation, config.seed)
+    count = min(18, len(views.examples))
+    chosen = np.random.default_rng(config.seed).permutation(len(views.examples))[:count]
+    pictures = [views.draw(int(k), 1) for k in chosen]
+    titles = [dataset.labels[views.examples[k].label] for k in chosen]
     files.write(run.folder / "train_batch.png", render.contact_sheet(pictures, titles))

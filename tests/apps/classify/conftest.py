@@ -1,0 +1,36 @@
+"""Drawn pictures and a model trained on them, shared by the tests of the classifier."""
+
+import pytest
+from click.testing import CliRunner
+
+from dlapps.cli import cli
+from tests.apps.classify.shapes import write_folder
+
+
+@pytest.fixture
+def shapes(tmp_path):
+    """A folder of two classes of ten pictures."""
+    return write_folder(tmp_path / "shapes")
+
+
+@pytest.fixture
+def dlapps():
+    """Runs a command line; returns what `CliRunner.invoke` does."""
+
+    def run(*words, **settings):
+        return CliRunner().invoke(cli, [str(word) for word in words], **settings)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A run folder of a classifier trained on drawn shapes, and the folder it learnt from."""
+    root = tmp_path_factory.mktemp("trained")
+    data = write_folder(root / "shapes")
+    words = ["classify", "--train", data, "--epochs", "8", "--views", "1", "--run", root / "run"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DLAPPS_CACHE", str(root / "cache"))
+        result = CliRunner().invoke(cli, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    return root / "run", data

@@ -1,0 +1,68 @@
+import keras
+import numpy as np
+import pytest
+
+from dlapps.inference import frozen
+
+
+@pytest.fixture
+def model():
+    """A small network whose batch norms have something to fold."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(8, 3, strides=2, use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.DepthwiseConv2D(3, use_bias=False),
+            layers.BatchNormalization(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.5),
+            layers.Dense(5),
+        ]
+    )
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 2, x.shape) for x in layer.get_weights()])
+    return model
+
+
+def images(count=4):
+    return np.random.default_rng(count).integers(0, 256, (count, 32, 32, 3), np.uint8)
+
+
+@pytest.mark.parametrize("count", [1, 4, 7])
+def test_a_frozen_model_says_what_the_model_says(model, count):
+    (ours,) = frozen(model, 32)(images(count))
+    assert isinstance(ours, np.ndarray)
+    np.testing.assert_allclose(ours, model(images(count), training=False), atol=1e-4)
+
+
+def test_several_outputs_come_as_a_list_in_order(model):
+    cut = keras.Model(model.inputs[0], [layer.output for layer in model.layers[2:4]])
+    ours = frozen(cut, 32)(images())
+    for one, other in zip(ours, cut(images(), training=False), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_a_function_of_a_model_can_be_frozen_too(model):
+    (ours,) = frozen(lambda x: keras.ops.softmax(model(x, training=False)), 32)(images())
+    np.testing.assert_allclose(ours.sum(axis=1), np.ones(4), atol=1e-5)
+
+
+def test_what_is_frozen_keeps_the_weights_of_its_time(model):
+    ask = frozen(model, 32)
+    (before,) = ask(images())
+    model.set_weights([np.zeros_like(x) for x in model.get_weights()])
+    np.testing.assert_array_equal(ask(images())[0], before)
+    assert not np.allclose(frozen(model, 32)(images())[0], before)
+
+
+def test_other_backends_call_the_function_as_it_is(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    (ours,) = frozen(lambda x: x + 1, 32)(np.zeros((1, 2)))
+    np.testing.assert_array_equal(ours, np.ones((1, 2)))
