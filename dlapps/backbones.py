@@ -123,9 +123,9 @@ def pretrained(name: str) -> Backbone:
 
 def _downloaded(name: str) -> bool:
     folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
-    stem = name.removeprefix(ONLINE).lower()
-    names = [file.name.lower().replace("-", "").replace("_", "") for file in folder.glob("*")]
-    return any(stem in each for each in names)
+    # ResNet50's file is resnet50_weights...h5, not resnet50v2_weights...h5.
+    own = re.compile(name.removeprefix(ONLINE).lower() + r"(?!v\d)")
+    return any(own.search(re.sub("[-_]", "", file.name.lower())) for file in folder.glob("*"))
 
 
 def blocks(network: keras.Model) -> list[list[keras.layers.Layer]]:

@@ -26,17 +26,25 @@ class Face(click.Group):
             warnings.simplefilter("ignore")  # They speak to programmers, of libraries.
         try:
             super().main(args, *rest, **{**extra, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
+            sys.exit(error.exit_code)
         except click.ClickException as error:
             click.echo(f"Error: {error.format_message()}", err=True)
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             click.echo("Stopped.", err=True)
             sys.exit(130)  # 128 + SIGINT, as shells count it
+        sys.exit(0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the subcommand; see `click.Group.invoke`."""
+        try:
+            return super().invoke(ctx)
         except BrokenPipeError:
             # The reader, such as `head`, has seen enough.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            sys.exit(0)
-        sys.exit(0)
+            ctx.exit(0)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Finds a subcommand, or names the nearest; see `click.Group.resolve_command`."""
@@ -46,7 +54,7 @@ class Face(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Face, context_settings={"max_content_width": 100})
+@click.group("dlapps", cls=Face, context_settings={"max_content_width": 100})
 @click.version_option(package_name="dlapps")
 def cli() -> None:
     """Train, understand and ship vision and sequence models, offline and on a laptop."""

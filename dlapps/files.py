@@ -18,6 +18,9 @@ def replacement(path: Path) -> Iterator[Path]:
     Raises:
         OSError: If the folder cannot be written to.
     """
+    if path.exists() and not path.is_file():
+        yield path  # A pipe or a device is written to, never replaced.
+        return
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
     os.close(handle)
     beside = Path(name)

@@ -169,7 +169,6 @@ def test_a_download_is_announced_only_if_the_weights_are_not_here(downloading, n
     assert not downloading(name, file)
 
 
-@pytest.mark.xfail(strict=True, reason="its file starts with the other's name")
 def test_the_weights_of_a_namesake_are_others(downloading):
     assert downloading("ResNet50", "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5")
 

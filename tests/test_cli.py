@@ -142,7 +142,6 @@ def test_a_recorded_config_is_for_training_too(tmp_path):
     assert done.stderr == "Error: --config is for training: add --train or --finetune.\n"
 
 
-@pytest.mark.xfail(strict=True, reason="the help is shown as the text of an error")
 def test_without_a_command_the_help_is_shown():
     done = invoke()
     assert "Usage:" in done.output
@@ -183,7 +182,6 @@ def test_a_mistake_of_ours_is_not_hidden():
         CliRunner().invoke(raising(ZeroDivisionError()), ["fail"], catch_exceptions=False)
 
 
-@pytest.mark.xfail(strict=True, reason="Click ends with 1 before BrokenPipeError reaches us")
 def test_a_reader_that_has_seen_enough_is_no_error():
     script = "from dlapps.cli import cli; cli(['models', '--format', 'json'])"
     with subprocess.Popen(

@@ -109,7 +109,6 @@ def test_a_folder_without_room_for_files_is_the_users_matter(tmp_path, monkeypat
         writable_folder(tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="the pipe is replaced by a file")
 def test_a_pipe_or_device_stays_what_it_is(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)

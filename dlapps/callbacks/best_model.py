@@ -1,5 +1,6 @@
 """Keeps the best model of a training."""
 
+import math
 from collections.abc import Callable
 
 import keras
@@ -37,6 +38,8 @@ class BestModel(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         reached = (logs[self.measure], -logs[self.tie])
+        if not all(map(math.isfinite, reached)):
+            return  # Nothing is better or worse than NaN, so it would stay the best for ever.
         if self.best is None or reached > self.best:
             self.best = reached
             self.epoch = epoch

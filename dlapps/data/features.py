@@ -14,6 +14,10 @@ from dlapps.files import replacement
 
 # More would fill small disks unnoticed; 5 GB are a hundred views of ten thousand pictures.
 MAX_CACHE_BYTES = 5_000_000_000
+# What numpy and zipfile raise for files that are damaged in one way or another.
+DAMAGED = (
+    OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,12 @@ def computed_once(name: str, compute: Callable[[], Features], folder: Path) -> F
     """
     path = folder / f"{name}.npz"
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        # numpy leaves a damaged file open unless it is opened for it.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             why = dict(zip(kept["unreadable"].tolist(), kept["reasons"].tolist(), strict=True))
             path.touch()  # The least recently used go first.
             return Features(kept["rows"], why, cached=True)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except DAMAGED:
         pass
     features = compute()
     with contextlib.suppress(OSError):

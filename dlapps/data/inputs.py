@@ -38,7 +38,13 @@ def picture_inputs(words: Iterable[str]) -> list[Input]:
 def _found(word: str) -> list[Input]:
     if word == "-":
         return _standard_input()
-    path = Path(word)
+    try:
+        return _named(word, Path(word))
+    except OSError as error:  # Such as a name longer than any file's.
+        raise UserError(f"{word} cannot be read: {reason(error)}.") from error
+
+
+def _named(word: str, path: Path) -> list[Input]:
     if path.is_dir():
         files = pictures_in(path)
         if not files:
@@ -66,6 +72,8 @@ def _standard_input() -> list[Input]:
     try:
         lines = data.decode().splitlines()
     except UnicodeDecodeError:
+        return [Input("-", data)]
+    if b"\0" in data:  # No path holds a zero byte; a small dark picture may be valid UTF-8.
         return [Input("-", data)]
     return _listed(lines, Path(), "standard input")
 

@@ -56,10 +56,11 @@ def read_labelled(data: str) -> tuple[str, list[str], dict[str, list[Example]]]:
         return "sample", [str(digit) for digit in range(10)], {"train": examples}
     if data.startswith("tfds:"):
         name, labels, read = tfds.labelled_pictures(data.removeprefix("tfds:"))
-        splits = {}
-        for split, rows in read.items():
-            listed = [Example(f"{data}/{split}/{i}", *row) for i, row in enumerate(rows)]
-            splits[SPLITS.get(split, "train")] = listed
+        splits = {
+            SPLITS[split]: [Example(f"{data}/{split}/{i}", *row) for i, row in enumerate(rows)]
+            for split, rows in read.items()
+            if split in SPLITS  # Others, such as svhn's "extra", are parts of another kind.
+        }
         return name, labels, splits
     path = Path(data)
     if path.is_dir():
@@ -73,7 +74,13 @@ def read_labelled(data: str) -> tuple[str, list[str], dict[str, list[Example]]]:
 
 def _read_folders(root: Path) -> tuple[list[str], dict[str, list[Example]]]:
     folders = _visible_folders(root)
-    parts = {SPLITS[f.name.lower()]: f for f in folders if f.name.lower() in SPLITS}
+    parts: dict[str, Path] = {}
+    for folder in folders:
+        split = SPLITS.get(folder.name.lower())
+        if split in parts:
+            raise UserError(f"{root} holds {parts[split].name}/ and {folder.name}/. Keep one.")
+        if split is not None:
+            parts[split] = folder
     if "train" not in parts and not (parts and len(parts) == len(folders)):
         parts = {"train": root}
     classes = {split: _class_folders(folder) for split, folder in parts.items()}
@@ -112,7 +119,8 @@ def _class_folders(root: Path) -> dict[str, list[Path]]:
 
 def _read_csv(path: Path) -> tuple[list[str], dict[str, list[Example]]]:
     lines = text_lines(path)
-    delimiter = max("\t;,", key=lines[0].count) if lines else ","
+    first = next((line for line in lines if line.strip()), "")
+    delimiter = max("\t;,", key=first.count) if first else ","
     rows = [
         (number, [cell.strip() for cell in row])
         for number, row in enumerate(csv.reader(lines, delimiter=delimiter), start=1)

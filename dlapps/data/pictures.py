@@ -16,12 +16,13 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
     | {".ppm", ".pgm", ".avif"}
 )
-# A 100-megapixel camera still passes; 300 MB of RGB is what a laptop can give one picture.
-MAX_PIXELS = 100_000_000
+# Pillow's own limit, from which on it warns: 256 MB of RGB are enough for one picture.
+MAX_PIXELS = 1024**3 // 4 // 3
 # What Pillow raises for files that are damaged in one way or another.
 DAMAGED = (
     OSError, ValueError, SyntaxError, EOFError, TypeError, KeyError, IndexError, AttributeError,
-    ZeroDivisionError, OverflowError, MemoryError, struct.error, Image.DecompressionBombError,
+    ZeroDivisionError, OverflowError, MemoryError, struct.error,
+    Image.DecompressionBombError, Image.DecompressionBombWarning,
 )  # fmt: skip
 
 # Pillow loads its readers at first use, which two threads must not do at once.
@@ -92,7 +93,7 @@ def _upright_rgb(image: Image.Image, short_side: int) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.float64)
+    values = np.nan_to_num(np.asarray(image).astype(np.float64))
     low, high = values.min(), values.max()
     if image.mode.startswith("I;16") or (low >= 0 and 255 < high <= 65535):
         low, high = 0.0, 65535.0

@@ -32,8 +32,10 @@ def labelled_pictures(name: str) -> tuple[str, list[str], dict[str, list[tuple[b
     except tfds.core.registered.DatasetNotFoundError as error:
         hint = nearest(name.partition("/")[0], tfds.list_builders(with_community_datasets=False))
         raise UserError(f"tfds:{name}: TensorFlow Datasets has no such dataset.{hint}") from error
-    except ValueError as error:
-        raise UserError(f"tfds:{name}: {str(error).splitlines()[0]}") from error
+    except (ValueError, AssertionError) as error:
+        known = ", ".join(config.name for config in _configs(name))
+        among = f" Its configs are {known}." if known else ""
+        raise UserError(f"tfds:{name}: there is no such config or version.{among}") from error
     features = builder.info.features or {}
     if "image" not in features or "label" not in features:
         raise UserError(f"tfds:{name} has no 'image' and 'label'; it holds {', '.join(features)}.")
@@ -43,10 +45,26 @@ def labelled_pictures(name: str) -> tuple[str, list[str], dict[str, list[tuple[b
         split: [
             (_encoded(row["image"]), int(row["label"]))
             for row in tfds.as_numpy(builder.as_dataset(split=split, decoders=decoders))
+            if row["label"] >= 0
         ]
         for split in builder.info.splits
     }
-    return name.replace("/", "-"), list(features["label"].names), splits
+    unlabelled = sum(info.num_examples for info in builder.info.splits.values()) - sum(
+        len(rows) for rows in splits.values()
+    )
+    if unlabelled:
+        terminal.note(f"Note: {unlabelled} pictures of tfds:{name} have no label and are left out.")
+    labelled = {split: rows for split, rows in splits.items() if rows}
+    return name.replace("/", "-"), list(features["label"].names), labelled
+
+
+def _configs(name: str) -> list[Any]:
+    import tensorflow_datasets as tfds  # noqa: PLC0415  as above
+
+    try:
+        return list(tfds.builder_cls(name.partition("/")[0].partition(":")[0]).BUILDER_CONFIGS)
+    except (ValueError, AssertionError):
+        return []
 
 
 def _prepare(builder: Any, name: str) -> None:

@@ -31,8 +31,6 @@ class ImageNormalization(keras.layers.Layer):
         self.mean = tuple(mean)
         self.scale = tuple(scale)
         self.reverse = reverse
-        # Pictures come as uint8; autocast would leave them so.
-        self.autocast = False
 
     def call(self, images):
         x = ops.cast(images, self.compute_dtype)

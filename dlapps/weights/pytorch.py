@@ -1,5 +1,6 @@
 """Reads the tensors of a PyTorch checkpoint without PyTorch and without running its pickle."""
 
+import math
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -51,8 +52,16 @@ class _Tensor:
             raise ValueError("a tensor has a negative offset, size or stride.")
         if not empty and last >= len(values):
             raise ValueError(f"a tensor of shape {self.shape} reaches beyond its storage.")
+        # Expanded tensors show a number many times; a small file must not fill the memory so.
+        if math.prod(self.shape) > 1000 * max(len(values), 1000):
+            raise ValueError(f"a tensor of shape {self.shape} is much larger than its storage.")
         steps = tuple(step * values.itemsize for step in self.strides)
         return np.array(np.lib.stride_tricks.as_strided(values, self.shape, steps))
+
+
+def _tensor(*parts: Any) -> _Tensor:
+    """Makes a tensor; a pickle gets this function, not the class, whose attributes it could set."""
+    return _Tensor(*parts)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -66,7 +75,7 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _Tensor
+            return _tensor
         if module == "torch" and name in DTYPES:
             return DTYPES[name]
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no tensor needs")

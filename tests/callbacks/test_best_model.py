@@ -42,7 +42,6 @@ def test_the_weights_of_the_best_epoch_come_back(trained, reached, expected):
     assert weight == expected
 
 
-@pytest.mark.xfail(strict=True, reason="what is no number is taken for the best so far")
 def test_an_epoch_without_a_number_is_never_the_best(trained):
     saved = []
     best, weight = trained((0.9, math.nan), (0.5, 1.0), save=lambda: saved.append(1))

@@ -95,7 +95,6 @@ def test_a_class_may_be_called_test(touch):
     assert pairs("d") == {"train": [("d/cat/b.jpg", "cat"), ("d/test/a.jpg", "test")]}
 
 
-@pytest.mark.xfail(strict=True, reason="the second of two folders for one part wins silently")
 def test_two_folders_for_one_part_are_both_read_or_refused(touch):
     touch("d/train/cat/a.jpg", "d/val/cat/b.jpg", "d/validation/cat/c.jpg")
     try:
@@ -137,7 +136,6 @@ EXPECTED = {"train": [("a.jpg", "cat"), ("b.jpg", "dog"), ("sub/c.jpg", "cat")]}
         pytest.param(
             "\na.jpg,cat\nb.jpg,dog\nsub/c.jpg,cat\n",
             id="blank-line-first",
-            marks=pytest.mark.xfail(strict=True, reason="the delimiter is sought in line 1 alone"),
         ),
         pytest.param('"a.jpg","cat"\n"b.jpg","dog"\n"sub/c.jpg","cat"\n', id="quotes"),
     ],
@@ -227,7 +225,6 @@ def test_datasets_of_tensorflow_are_read_by_name(monkeypatch):
     assert splits["test"][0].name == "tfds:pets/small/test/0"
 
 
-@pytest.mark.xfail(strict=True, reason="a part of another name takes the place of 'train'")
 def test_no_part_of_a_dataset_of_tensorflow_gets_lost(monkeypatch):
     read = {"train": [(b"1", 0)], "extra": [(b"2", 1)]}
     monkeypatch.setattr(

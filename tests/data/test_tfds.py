@@ -62,9 +62,6 @@ def test_a_config_that_is_none_is_refused_in_one_line():
     assert "\n" not in message
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="an AssertionError of tfds is not caught"
-)
 def test_a_version_that_is_none_is_refused():
     assert "9.9.9" in refusal("mnist:9.9.9")
 

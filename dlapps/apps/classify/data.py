@@ -65,6 +65,8 @@ def read_dataset(data: str, validation: float = 0.2, seed: int = 0) -> Dataset:
         UserError: If it is none of these, or has not two classes of two pictures.
     """
     name, labels, splits = read_labelled(data)
+    if "train" not in splits:
+        raise UserError(f"{data} has no part 'train' to learn from, only {' and '.join(splits)}.")
     if len(labels) < 2:
         raise UserError(
             f"{data} holds one class, '{labels[0]}'. Give at least two, each in its own folder."

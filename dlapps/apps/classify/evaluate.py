@@ -1,5 +1,6 @@
 """Measures the classifier on labelled pictures."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -71,20 +72,30 @@ def _to_measure(
         return read_examples(data, model.labels)
     record = runs.load(name).record
     learnt, options = record["dataset"], record["options"]
-    if data is not None:
-        examples, notes = read_examples(data, model.labels)
-        if len(examples) != learnt["train"] + learnt["validation"]:
-            return examples, notes
-    dataset = read_dataset(data or learnt["data"], options["validation"], options["seed"])
-    if dataset.fingerprint == learnt["fingerprint"]:
-        count = len(dataset.validation)
-        return dataset.validation, [f"Measured on the {count} pictures held out in training."]
     if data is None:
-        raise UserError(
-            f"{learnt['data']} has changed since the training, so its held-out pictures are no "
-            "longer known. Name the DATA to measure on."
-        )
+        held_out = _held_out(learnt["data"], learnt, options)
+        if held_out is None:
+            raise UserError(
+                f"{learnt['data']} has changed since the training, so its held-out pictures are no "
+                "longer known. Name the DATA to measure on."
+            )
+        return held_out, [f"Measured on the {len(held_out)} pictures held out in training."]
+    examples, notes = read_examples(data, model.labels)
+    if len(examples) == learnt["train"] + learnt["validation"]:
+        # The dataset it learnt from, perhaps in another place: all but the held-out part would
+        # flatter.
+        with contextlib.suppress(UserError):
+            held_out = _held_out(data, learnt, options)
+            if held_out is not None:
+                note = f"It learnt from these; measured on the {len(held_out)} held out."
+                return held_out, [note]
     return examples, notes
+
+
+def _held_out(data: str, learnt: dict, options: dict) -> list[Example] | None:
+    """Returns the pictures held out in training, None if the data are not those any more."""
+    dataset = read_dataset(data, options["validation"], options["seed"])
+    return dataset.validation if dataset.fingerprint == learnt["fingerprint"] else None
 
 
 def _worst(probabilities: np.ndarray, truth: np.ndarray, most: int = 24) -> list[int]:
