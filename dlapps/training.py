@@ -28,8 +28,6 @@ class Phase:
         steps: Batches a pass.
         learning_rate: The highest rate; it warms up to it and falls to 0 along a cosine.
         weight_decay: Part of each weight that an update of rate 1 would take away.
-        ema: Momentum of the running mean of the weights that is evaluated and kept instead of
-            the weights themselves, or 0 for none.
     """
 
     name: str
@@ -37,7 +35,6 @@ class Phase:
     steps: int
     learning_rate: float
     weight_decay: float = 0.0
-    ema: float = 0.0
 
 
 def fit(
@@ -77,8 +74,7 @@ def fit(
         warmup_target=phase.learning_rate if warm_up else None,
         warmup_steps=warm_up,
     )
-    averaged = {"use_ema": True, "ema_momentum": phase.ema} if phase.ema else {}
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=phase.weight_decay, **averaged)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=phase.weight_decay)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     # XLA makes convolutions on a CPU 30 times slower, so it is never chosen here.
@@ -86,7 +82,6 @@ def fit(
     beat = (to_beat["val_accuracy"], to_beat["val_loss"]) if to_beat else None
     best = BestModel("val_accuracy", "val_loss", save, beat)
     callbacks = [
-        *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if phase.ema else []),
         keras.callbacks.TerminateOnNaN(),
         best,
         RunRecorder(run.folder / "history.csv", phase.name),

@@ -3,14 +3,14 @@
 import hashlib
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import tensorflow as tf
 
 from dlapps.data.augment import Augmentation, random_view
+from dlapps.data.feed import Feed
 from dlapps.data.labelled import Example, read_labelled
 from dlapps.data.pictures import centre_crop, size_of
 from dlapps.data.pipeline import MAX_KEPT_BYTES, PictureStore, batches_of_views, in_threads
@@ -242,50 +242,47 @@ class Views:
         return random_view(image, self.image_size, self.augmentation, rng)
 
 
-def shuffled_batches(views: Views, batch_size: int) -> tf.data.Dataset:
-    """Returns an epoch of shuffled batches of views, another at each pass.
+def shuffled_batches(views: Views, batch_size: int) -> Feed:
+    """Feeds shuffled batches of views, another order and other views in each epoch.
 
     Args:
         views: Of readable pictures.
         batch_size: Pictures a batch; the last may be smaller.
-
-    Returns:
-        A dataset of `(batch, size, size, 3)` uint8 and `(batch,)` int32.
     """
     turns = itertools.count(1)
 
     def epoch() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         turn = next(turns)
         order = np.random.default_rng([views.seed, turn]).permutation(len(views.examples))
-        drawn = in_threads(lambda i: views.draw(int(i), turn), iter(order), ahead=2 * batch_size)
+        drawn = in_threads(lambda k: views.draw(int(k), turn), iter(order), ahead=2 * batch_size)
         for start in range(0, len(order), batch_size):
-            indices = order[start : start + batch_size]
-            images = np.stack([next(drawn) for _ in indices])
-            yield images, np.array([views.examples[i].label for i in indices], np.int32)
+            chosen = order[start : start + batch_size]
+            yield np.stack([next(drawn) for _ in chosen]), _labels(views, chosen)
 
-    return _dataset(epoch, views, batch_size)
+    return Feed(epoch, views.image_size, _steps(views, batch_size))
 
 
-def plain_batches(views: Views, batch_size: int) -> tf.data.Dataset:
-    """Returns the views in order, kept in memory after the first pass if they are few."""
+def plain_batches(views: Views, batch_size: int) -> Feed:
+    """Feeds the views in order, kept in memory after the first epoch if they are few."""
+    kept: list[tuple[np.ndarray, np.ndarray]] = []
+    small = len(views.examples) * views.image_size**2 * 3 < MAX_KEPT_BYTES
 
     def epoch() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for indices, images, _ in batches_of_views(len(views.examples), views.draw, batch_size):
-            yield images, np.array([views.examples[i].label for i in indices], np.int32)
+        if kept:
+            yield from kept
+            return
+        for chosen, images, _ in batches_of_views(len(views.examples), views.draw, batch_size):
+            batch = images, _labels(views, chosen)
+            if small:
+                kept.append(batch)
+            yield batch
 
-    dataset = _dataset(epoch, views, batch_size)
-    size = len(views.examples) * views.image_size**2 * 3
-    return dataset.cache() if size < MAX_KEPT_BYTES else dataset
+    return Feed(epoch, views.image_size, _steps(views, batch_size))
 
 
-def _dataset(
-    epoch: Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]], views: Views, batch_size: int
-) -> tf.data.Dataset:
-    side = views.image_size
-    signature = (
-        tf.TensorSpec((None, side, side, 3), tf.uint8),
-        tf.TensorSpec((None,), tf.int32),
-    )
-    steps = -(-len(views.examples) // batch_size)
-    dataset = tf.data.Dataset.from_generator(epoch, output_signature=signature)
-    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+def _labels(views: Views, chosen: Iterable[int]) -> np.ndarray:
+    return np.array([views.examples[k].label for k in chosen], np.int32)
+
+
+def _steps(views: Views, batch_size: int) -> int:
+    return -(-len(views.examples) // batch_size)

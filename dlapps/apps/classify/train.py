@@ -25,6 +25,7 @@ from dlapps.apps.classify.data import (
 from dlapps.apps.classify.model import ImageClassifier, new_model
 from dlapps.data.augment import AUGMENTATIONS, Augmentation
 from dlapps.data.features import Features, cache_folder, computed_once, fingerprint
+from dlapps.data.pictures import UnreadablePictureError
 from dlapps.data.pipeline import batches_of_views
 from dlapps.errors import UserError
 
@@ -72,7 +73,10 @@ def train(data: str, mode: str, config: Config, strict: bool = False) -> runs.Ru
         dataset, best = _train_head(model, dataset, config, run, strict)
         saving.save(model, run.model)
         if mode == "finetune":
-            best = _finetune(model, dataset, config, run, best)
+            try:
+                best = _finetune(model, dataset, config, run, best)
+            except UnreadablePictureError as error:
+                raise UserError(f"A picture changed during the training: {error}.") from error
         run.update(state="finished", figures=best)
     return run
 
@@ -206,24 +210,25 @@ def _finetune(
     regular = not config.overfit_batches
     augmentation = AUGMENTATIONS[config.augment] if regular else None
     views = Views(dataset.train, _train_size(config, model), model.crop, augmentation, config.seed)
-    held_out = Views(dataset.validation, model.image_size, model.crop)
-    data = shuffled_batches(views, config.batch_size)
     _draw_first_batch(dataset, model, augmentation, config, run)
-    phase = training.Phase(
-        "finetune",
-        1 if config.fast_dev_run else config.finetune_epochs,
-        int(data.cardinality()),
-        config.learning_rate / 10,
-        config.weight_decay if regular else 0.0,
-        ema=0.98 if regular and not config.fast_dev_run else 0.0,
-    )
     terminal.note(f"Fine-tuning the last {num_blocks} blocks of {config.backbone}.")
-    return training.fit(
-        model, phase, run, data, plain_batches(held_out, BATCH),
-        to_beat=best,
-        save=lambda: saving.save(model, run.model),
-        class_weight=_class_weights(dataset, config),
-    )  # fmt: skip
+    with (
+        shuffled_batches(views, config.batch_size) as data,
+        plain_batches(Views(dataset.validation, model.image_size, model.crop), BATCH) as held_out,
+    ):
+        phase = training.Phase(
+            "finetune",
+            1 if config.fast_dev_run else config.finetune_epochs,
+            data.steps,
+            config.learning_rate / 10,
+            config.weight_decay if regular else 0.0,
+        )
+        return training.fit(
+            model, phase, run, data.dataset, held_out.dataset,
+            to_beat=best,
+            save=lambda: saving.save(model, run.model),
+            class_weight=_class_weights(dataset, config),
+        )  # fmt: skip
 
 
 def _train_size(config: Config, model: ImageClassifier) -> int:
