@@ -69,7 +69,7 @@ def new_model(labels: list[str], num_blocks: int | None):
     model = ImageClassifier(labels)
     model.build((None, model.image_size, model.image_size, 3))
     model.unfreeze(num_blocks or len(backbones.blocks(model.network)))
-    optimizer = keras.optimizers.AdamW(1e-4, weight_decay=0.01, use_ema=True, ema_momentum=0.98)
+    optimizer = keras.optimizers.AdamW(1e-4, weight_decay=0.01)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
     return model
@@ -85,11 +85,16 @@ def new_views(examples: list, model, size: int):
 
 def ordinary(examples: list, model, size: int, steps: int, repeats: int) -> list[list[object]]:
     """Returns rows of seconds, pictures per second and the part lost, on pictures as they are."""
-    import tensorflow as tf
-
     from dlapps.apps.classify.data import shuffled_batches
 
-    data = shuffled_batches(new_views(examples, model, size), BATCH).repeat().take(steps)
+    with shuffled_batches(new_views(examples, model, size), BATCH) as feed:
+        return compared(model, feed.dataset.repeat().take(steps), steps, repeats)
+
+
+def compared(model, data, steps: int, repeats: int) -> list[list[object]]:
+    """Returns the rows of `ordinary` for a dataset of so many steps."""
+    import tensorflow as tf
+
     first = next(iter(data))
     fixed = tf.data.Dataset.from_tensors(first).repeat(steps)
     for each in (fixed, data):  # Their shapes differ, so each is traced and compiled.
@@ -134,13 +139,15 @@ def twelve_megapixels(examples: list, model, size: int) -> list[list[object]]:
     rows: list[list[object]] = []
     for title, fits in (("input alone", False), ("both", True)):
         views = new_views(examples, model, size)
-        data = shuffled_batches(views, BATCH)
-        work = functools.partial(fit, model, data) if fits else functools.partial(drain, data)
-        for number in range(1, PASSES + 1):
-            seconds = seconds_of(work)
-            kept = f"{len(views.store.kept)}/{len(examples)}"
-            rate = len(examples) / seconds
-            rows.append([f"{title}, pass {number}", seconds, rate, kept, views.store.bytes / 1e6])
+        with shuffled_batches(views, BATCH) as feed:
+            data = feed.dataset
+            work = functools.partial(fit, model, data) if fits else functools.partial(drain, data)
+            for number in range(1, PASSES + 1):
+                seconds = seconds_of(work)
+                kept = f"{len(views.store.kept)}/{len(examples)}"
+                rate = len(examples) / seconds
+                size_kept = views.store.bytes / 1e6
+                rows.append([f"{title}, pass {number}", seconds, rate, kept, size_kept])
     return rows
 
 

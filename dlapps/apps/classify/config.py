@@ -13,7 +13,7 @@ class Config(TrainingConfig):
 
     epochs: int = option(20, "Passes over the features in --train.", click.IntRange(min=1))
     finetune_epochs: int = option(
-        8, "Passes over the pictures in --finetune.", click.IntRange(min=1)
+        9, "Passes over the pictures in --finetune.", click.IntRange(min=1)
     )
     backbone: str = option(
         "efficientnet_lite0", "Pretrained feature extractor; 'dlapps models' lists them."
@@ -25,7 +25,7 @@ class Config(TrainingConfig):
     )
     train_size: int | str = option(
         "auto",
-        "Side of the views that --finetune learns from, pixels; auto: about 5/7 of --image-size.",
+        "Side of the views that --finetune learns from, pixels; auto: about 6/7 of --image-size.",
         CountOr("auto", min=32, max=1024, step=32),
     )
     views: int = option(

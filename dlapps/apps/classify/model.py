@@ -44,7 +44,7 @@ class ImageClassifier(keras.Model):
         labels,
         backbone=backbones.BUILT_IN,
         image_size=224,
-        crop=1.0,
+        crop=0.875,
         every_block=True,
         dropout=0.5,
         **kwargs,
@@ -112,6 +112,10 @@ class ImageClassifier(keras.Model):
     def features(self, images, training=None):
         """Returns the grids averaged over the picture, side by side: `(batch, features)`."""
         means = [ops.mean(grid, axis=(1, 2)) for grid in self.grids(images, training=training)]
+        if training:
+            # The backbone learns through its last grid, as it was pretrained. The head weighs the
+            # others up by their small spread; their gradients would swamp it (with momentum, NaN).
+            means = [*map(ops.stop_gradient, means[:-1]), means[-1]]
         return ops.cast(ops.concatenate(means, axis=-1), "float32")
 
     def standardize(self, features):
@@ -236,7 +240,7 @@ def load_model(name: str) -> ImageClassifier:
 
 def _imagenet() -> ImageClassifier:
     labels = (Path(efficientnet_lite0.__file__).with_name("imagenet.txt")).read_text().splitlines()
-    model = ImageClassifier(labels, crop=0.875, every_block=False)
+    model = ImageClassifier(labels, every_block=False)
     model.build((None, model.image_size, model.image_size, 3))
     efficientnet_lite0.load_backbone(model.network)
     model.head.get_layer("logits").set_weights(efficientnet_lite0.head_weights())

@@ -123,18 +123,28 @@ def test_views_repeat_for_the_same_turn_and_differ_between_turns(shapes):
 def test_every_epoch_has_every_picture_once_in_another_order(shapes):
     found = data.read_dataset(str(shapes))
     views = data.Views(found.train, 32, 1.0, None, seed=0)
-    batches = data.shuffled_batches(views, 5)
     plain = [views.draw(k).tobytes() for k in range(len(found.train))]
     epochs = []
-    for _ in range(2):
-        drawn = [
-            (x, y) for xs, ys in batches.as_numpy_iterator() for x, y in zip(xs, ys, strict=True)
-        ]
-        epochs.append([plain.index(x.tobytes()) for x, _ in drawn])
-        assert all(found.train[plain.index(x.tobytes())].label == y for x, y in drawn)
+    with data.shuffled_batches(views, 5) as feed:
+        for _ in range(2):
+            batches = [*feed.dataset.as_numpy_iterator()]
+            assert [len(labels) for _, labels in batches] == [5, 5, 5, 1]
+            drawn = [(x, y) for xs, ys in batches for x, y in zip(xs, ys, strict=True)]
+            epochs.append([plain.index(x.tobytes()) for x, _ in drawn])
+            assert all(found.train[plain.index(x.tobytes())].label == y for x, y in drawn)
     assert sorted(epochs[0]) == sorted(epochs[1]) == [*range(16)]
     assert epochs[0] != epochs[1]
-    assert int(batches.cardinality()) == 4
+
+
+def test_plain_batches_are_the_same_in_every_epoch(shapes):
+    found = data.read_dataset(str(shapes))
+    views = data.Views(found.train, 32, 1.0)
+    with data.plain_batches(views, 6) as feed:
+        one, other = ([*feed.dataset.as_numpy_iterator()] for _ in range(2))
+    for (images, labels), (same_images, same_labels) in zip(one, other, strict=True):
+        np.testing.assert_array_equal(images, same_images)
+        np.testing.assert_array_equal(labels, same_labels)
+    assert sum(len(labels) for _, labels in one) == 16
 
 
 @pytest.mark.parametrize(
