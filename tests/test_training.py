@@ -74,11 +74,6 @@ def test_a_few_steps_need_no_warm_up(model, run):
     assert not np.array_equal(before[0], model.get_weights()[0])
 
 
-def test_averaged_weights_are_what_is_measured_and_kept(model, run):
-    best = fit(model, phase(ema=0.9), run, (X, Y), (X, Y), batch_size=8)
-    assert best["val_accuracy"] == pytest.approx(measured(model))
-
-
 def test_saves_whenever_an_epoch_is_the_best(model, run):
     saved = []
     fit(
@@ -92,14 +87,6 @@ def test_saves_whenever_an_epoch_is_the_best(model, run):
     )
     assert saved == sorted(saved)
     assert saved[-1] == pytest.approx(measured(model))
-
-
-def test_averaged_weights_are_what_is_saved(model, run):
-    saved = []
-    settings = {"save": lambda: saved.append(model.get_weights()), "batch_size": 8}
-    fit(model, phase(ema=0.9), run, (X, Y), (X, Y), **settings)
-    for one, other in zip(saved[-1], model.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_a_model_that_gets_no_better_stays_as_it_was(model, run, capsys):

@@ -37,7 +37,7 @@ class Config(TrainingConfig):
         NearChoice(("none", "light", "standard", "strong")),
     )
     dropout: float = option(
-        0.5, "Part of the features dropped in training.", click.FloatRange(0, 1, max_open=True)
+        0.2, "Part of the features dropped in training.", click.FloatRange(0, 1, max_open=True)
     )
     label_smoothing: float = option(
         0.1,

@@ -46,7 +46,7 @@ class ImageClassifier(keras.Model):
         image_size=224,
         crop=0.875,
         every_block=True,
-        dropout=0.5,
+        dropout=0.2,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -119,16 +119,23 @@ class ImageClassifier(keras.Model):
         return ops.cast(ops.concatenate(means, axis=-1), "float32")
 
     def standardize(self, features):
-        """Learns the mean and variance of each feature.
+        """Learns the mean of each feature, and its scale, at least that of its grid.
+
+        A feature that hardly moves in the training set would else be blown up, and with it every
+        small step of the backbone in fine-tuning.
 
         Args:
             features: `(pictures, features)` array of the training set.
         """
+        variance = np.var(features, axis=0)
+        first = 0
+        for grid in self.network.outputs:
+            own = slice(first, first + grid.shape[-1])
+            variance[own] = np.maximum(variance[own], variance[own].mean())
+            first = own.stop
         layer = self.head.get_layer("standardization")
         layer.moving_mean.assign(np.mean(features, axis=0))
-        # A feature that never moves would be blown up by the smallest change; it stays small.
-        variance = np.var(features, axis=0)
-        layer.moving_variance.assign(np.maximum(variance, 1e-4 * variance.mean() + 1e-8))
+        layer.moving_variance.assign(np.maximum(variance, 1e-8))
 
     def evidence(self, images, classes):
         """Says which places of a picture speak for a class.

@@ -123,7 +123,7 @@ def _train_head(
     true = np.array([example.label for example in dataset.validation], np.int32)
     epochs = 1 if config.fast_dev_run else config.epochs
     if config.overfit_batches:
-        epochs = max(epochs, math.ceil(300 / config.overfit_batches))
+        epochs = max(epochs, math.ceil(150 / config.overfit_batches))
     phase = training.Phase(
         "head",
         epochs,

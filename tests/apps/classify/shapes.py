@@ -11,7 +11,7 @@ def draw(kind, seed, size=(56, 48)):
     image = Image.fromarray(noise)
     pen = ImageDraw.Draw(image)
     x, y = (int(v) for v in rng.integers(4, 20, 2))
-    if kind == "disc":
+    if kind in ("disc", "cat"):
         pen.ellipse((x, y, x + 26, y + 26), fill=(220, 30, 30))
     else:
         pen.rectangle((x, y, x + 26, y + 26), fill=(30, 30, 220))

@@ -86,7 +86,7 @@ def test_too_little_data_is_one_line(tmp_path, counts, said):
     for name, count in counts.items():
         (tmp_path / "set" / name).mkdir()
         for number in range(count):
-            draw("disc", number).save(tmp_path / f"set/{name}/{number}.png")
+            draw(name, number).save(tmp_path / f"set/{name}/{number}.png")
     with pytest.raises(UserError, match=said):
         data.read_dataset(str(tmp_path / "set"))
 

@@ -100,6 +100,6 @@ def test_the_table_of_an_evaluation_shows_the_baselines():
     truth = np.array([0, 0, 0, 1])
     result = metrics.evaluation(np.eye(2)[[0, 0, 0, 0]], truth, ["cat", "dog"])
     text = render.evaluation_table({**result.measures, "classes": result.classes})
-    assert "always the commonest class      0.7500" in text
+    assert "always the commonest class    0.7500" in text
     assert "by chance" in text
     assert text.splitlines()[-1].startswith("dog")
