@@ -69,7 +69,7 @@ def new_model(labels: list[str], num_blocks: int | None):
     model = ImageClassifier(labels)
     model.build((None, model.image_size, model.image_size, 3))
     model.unfreeze(num_blocks or len(backbones.blocks(model.network)))
-    optimizer = keras.optimizers.AdamW(1e-4, weight_decay=0.01)
+    optimizer = keras.optimizers.AdamW(5e-5, weight_decay=0.01)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
     return model
@@ -156,8 +156,8 @@ def twelve_megapixels(examples: list, model, size: int) -> list[list[object]]:
 @click.option("--steps", type=click.IntRange(min=2), default=30, show_default=True)
 @click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True)
 @click.option(
-    "--train-size", "size", type=click.IntRange(min=32), default=160, show_default=True,
-    help="Side of the views, pixels; --finetune takes 160 for pictures of 224 and more.",
+    "--train-size", "size", type=click.IntRange(min=32), default=224, show_default=True,
+    help="Side of the views, pixels.",
 )  # fmt: skip
 @click.option(
     "--blocks", type=click.IntRange(min=1), help="Blocks that learn, from the last.  [default: all]"

@@ -101,7 +101,7 @@ class TrainingConfig:
     epochs: int = option(10, "Passes over the data.", click.IntRange(min=1))
     batch_size: int = option(32, "Examples a step.", click.IntRange(min=1))
     learning_rate: float = option(
-        1e-3, "Highest learning rate of the new parts.", click.FloatRange(min=0, min_open=True)
+        5e-4, "Highest learning rate of the new parts.", click.FloatRange(min=0, min_open=True)
     )
     validation: float = option(
         0.2,

@@ -11,9 +11,9 @@ from dlapps.options import CountOr, NearChoice, TrainingConfig, option
 class Config(TrainingConfig):
     """How to train an image classifier."""
 
-    epochs: int = option(20, "Passes over the features in --train.", click.IntRange(min=1))
+    epochs: int = option(30, "Passes over the features in --train.", click.IntRange(min=1))
     finetune_epochs: int = option(
-        9, "Passes over the pictures in --finetune.", click.IntRange(min=1)
+        8, "Passes over the pictures in --finetune.", click.IntRange(min=1)
     )
     backbone: str = option(
         "efficientnet_lite0", "Pretrained feature extractor; 'dlapps models' lists them."
@@ -23,26 +23,16 @@ class Config(TrainingConfig):
         "Side of the square that the network sees, pixels; auto: 224, less for smaller pictures.",
         CountOr("auto", min=32, max=1024, step=32),
     )
-    train_size: int | str = option(
-        "auto",
-        "Side of the views that --finetune learns from, pixels; auto: about 6/7 of --image-size.",
-        CountOr("auto", min=32, max=1024, step=32),
-    )
     views: int = option(
         2, "Views of each picture that the head learns from in --train.", click.IntRange(min=1)
     )
     augment: str = option(
-        "standard",
+        "light",
         "How far the views in training may differ from the pictures.",
         NearChoice(("none", "light", "standard", "strong")),
     )
     dropout: float = option(
         0.2, "Part of the features dropped in training.", click.FloatRange(0, 1, max_open=True)
-    )
-    label_smoothing: float = option(
-        0.1,
-        "Part of each label spread over all classes in --finetune.",
-        click.FloatRange(0, 1, max_open=True),
     )
     weight_decay: float = option(0.01, "Pull of the weights towards zero.", click.FloatRange(min=0))
     unfreeze: int | str = option(

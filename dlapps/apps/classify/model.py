@@ -60,8 +60,6 @@ class ImageClassifier(keras.Model):
         self.crop = crop
         self.every_block = every_block
         self.dropout = dropout
-        # How a training goes, not what the model is; hence not in the config.
-        self.label_smoothing = 0.0
         built = backbones.build(backbone)
         self.normalization = built.normalization
         self.network = _with_grids(built.network, every_block)
@@ -85,16 +83,6 @@ class ImageClassifier(keras.Model):
 
     def call(self, images, training=None):
         return self.head(self.features(images, training=training), training=training)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        if training and self.label_smoothing:
-            # In training only: the loss on held-out pictures stays a plain cross-entropy.
-            spread = ops.one_hot(ops.reshape(y, (-1,)), len(self.labels))
-            smoothed = keras.losses.CategoricalCrossentropy(
-                from_logits=True, label_smoothing=self.label_smoothing
-            )
-            return smoothed(spread, y_pred, sample_weight)
-        return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def grids(self, images, training=None):
         """Returns what the backbone's late blocks see.

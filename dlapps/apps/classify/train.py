@@ -206,10 +206,9 @@ def _finetune(
     """Adapts the last blocks at a tenth of the head's rate, batch norm frozen."""
     num_blocks = _num_blocks(config.unfreeze, len(dataset.train), model)
     model.unfreeze(num_blocks)
-    model.label_smoothing = 0.0 if config.overfit_batches else config.label_smoothing
     regular = not config.overfit_batches
     augmentation = AUGMENTATIONS[config.augment] if regular else None
-    views = Views(dataset.train, _train_size(config, model), model.crop, augmentation, config.seed)
+    views = Views(dataset.train, model.image_size, model.crop, augmentation, config.seed)
     _draw_first_batch(dataset, model, augmentation, config, run)
     terminal.note(f"Fine-tuning the last {num_blocks} blocks of {config.backbone}.")
     with (
@@ -231,21 +230,13 @@ def _finetune(
         )  # fmt: skip
 
 
-def _train_size(config: Config, model: ImageClassifier) -> int:
-    if config.train_size != "auto":
-        return int(config.train_size)
-    # Random crops show things larger than whole pictures do; a smaller image evens that out, and
-    # an epoch takes two thirds of the time (Touvron et al. 2019, https://arxiv.org/abs/1906.06423).
-    return max(64, round(model.image_size * 6 / 7 / backbones.STRIDE) * backbones.STRIDE)
-
-
 def _num_blocks(unfreeze: int | str, num_pictures: int, model: ImageClassifier) -> int:
     available = len(backbones.blocks(model.network))
     if unfreeze == "all":
         return available
     if unfreeze == "auto":
         # The less data, the more of what was pretrained is better left alone.
-        part = 0.25 if num_pictures < 500 else 0.6 if num_pictures < 1500 else 1.0
+        part = 0.2 if num_pictures < 500 else 0.35 if num_pictures < 1500 else 0.5
         return max(1, round(part * available))
     return min(int(unfreeze), available)
 

@@ -85,16 +85,6 @@ def test_unfreezing_counts_from_the_output_and_leaves_batch_norms(model):
     assert not model.network.trainable_weights
 
 
-def test_label_smoothing_raises_the_loss_in_training_only(model, images):
-    labels, logits = np.array([0, 1]), np.array([[9.0, 0, 0], [0, 9.0, 0]], np.float32)
-    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.label_smoothing = 0.1
-    smoothed = float(model.compute_loss(images, labels, logits, training=True))
-    plain = float(model.compute_loss(images, labels, logits, training=False))
-    model.label_smoothing = 0.0
-    assert plain < 0.01 < 0.3 < smoothed
-
-
 def test_a_crop_that_keeps_nothing_is_refused():
     with pytest.raises(ValueError, match=r"crop must be in \(0, 1\], got 0"):
         ImageClassifier(["a", "b"], image_size=64, crop=0)
