@@ -149,8 +149,7 @@ class ImageClassifier(keras.Model):
             channels = grid.shape[-1]
             part = weights[:, None, None, first : first + channels]
             speaks = ops.sum(ops.cast(grid, "float32") * part, axis=-1, keepdims=True)
-            share = (grid.shape[1] * grid.shape[2]) / (finest[0] * finest[1])
-            total += ops.image.resize(speaks, finest, "bilinear") / share
+            total += ops.image.resize(speaks, finest, "bilinear")
             first += channels
         return ops.relu(total[..., 0])
 
