@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def train(data: str, mode: str, config: Config, strict: bool = False) -> runs.Ru
         config = dataclasses.replace(config, image_size=fitting_size(dataset.train))
     dropout = 0.0 if config.overfit_batches else config.dropout
     model = new_model(dataset.labels, config.backbone, int(config.image_size), dropout, config.init)
+    num_blocks = _num_blocks(config.unfreeze, len(dataset.train), model)
     record = {
         "mode": mode,
         "options": dataclasses.asdict(config),
@@ -74,7 +76,7 @@ def train(data: str, mode: str, config: Config, strict: bool = False) -> runs.Ru
         saving.save(model, run.model)
         if mode == "finetune":
             try:
-                best = _finetune(model, dataset, config, run, best)
+                best = _finetune(model, dataset, config, run, best, num_blocks)
             except UnreadablePictureError as error:
                 raise UserError(f"A picture changed during the training: {error}.") from error
         run.update(state="finished", figures=best)
@@ -102,25 +104,13 @@ def _train_head(
     model: ImageClassifier, dataset: Dataset, config: Config, run: runs.Run, strict: bool
 ) -> tuple[Dataset, dict[str, Any]]:
     """Trains the head on features of the frozen backbone, and drops unreadable pictures."""
-    single = config.fast_dev_run or bool(config.overfit_batches)
-    augmentation = AUGMENTATIONS[config.augment]
-    num_views = 1 if single or augmentation is None else config.views
-    look = inference.frozen(model.features, model.image_size)
-    # All pictures in an order that no split changes, so that another seed finds them computed.
-    everyone = sorted({e.digest: e for e in dataset.train + dataset.validation}.items())
-    place = {digest: k for k, (digest, _) in enumerate(everyone)}
-    plain = _features(look, [example for _, example in everyone], model, None, config, 0)
-    dataset = _readable(dataset, plain.unreadable, place, strict)
-    own = [place[example.digest] for example in dataset.train]
-    held_out = plain.rows[[place[example.digest] for example in dataset.validation]]
-    _draw_first_batch(dataset, model, augmentation if num_views > 1 else None, config, run)
-    parts = [plain.rows[own]]
-    for turn in range(1, num_views):
-        parts.append(_features(look, dataset.train, model, augmentation, config, turn).rows)
-    model.standardize(parts[0])
-    labels = np.array([example.label for example in dataset.train], np.int32)
-    x, y = np.concatenate(parts), np.tile(labels, num_views)
-    true = np.array([example.label for example in dataset.validation], np.int32)
+    dataset, views, held_out = _looked_at(model, dataset, config, run, strict)
+    model.standardize(views[0])
+    labels, true = (
+        np.array([example.label for example in part], np.int32)
+        for part in (dataset.train, dataset.validation)
+    )
+    x, y = np.concatenate(views), np.tile(labels, len(views))
     epochs = 1 if config.fast_dev_run else config.epochs
     if config.overfit_batches:
         epochs = max(epochs, math.ceil(150 / config.overfit_batches))
@@ -136,6 +126,26 @@ def _train_head(
         batch_size=HEAD_BATCH, class_weight=_class_weights(dataset, config),
     )  # fmt: skip
     return dataset, best
+
+
+def _looked_at(
+    model: ImageClassifier, dataset: Dataset, config: Config, run: runs.Run, strict: bool
+) -> tuple[Dataset, list[np.ndarray], np.ndarray]:
+    """Returns the readable pictures, their features view by view, and those held out."""
+    single = config.fast_dev_run or bool(config.overfit_batches)
+    augmentation = AUGMENTATIONS[config.augment]
+    num_views = 1 if single or augmentation is None else config.views
+    look = inference.frozen(model.features, model.image_size)
+    # All pictures in an order that no split changes, so that another seed finds them computed.
+    everyone = sorted({e.digest: e for e in dataset.train + dataset.validation}.items())
+    place = {digest: k for k, (digest, _) in enumerate(everyone)}
+    plain = _features(look, [example for _, example in everyone], model, None, config, 0)
+    dataset = _readable(dataset, plain.unreadable, place, strict)
+    _draw_first_batch(dataset, model, augmentation if num_views > 1 else None, config, run)
+    views = [plain.rows[[place[example.digest] for example in dataset.train]]]
+    for turn in range(1, num_views):
+        views.append(_features(look, dataset.train, model, augmentation, config, turn).rows)
+    return dataset, views, plain.rows[[place[example.digest] for example in dataset.validation]]
 
 
 def _features(
@@ -165,7 +175,7 @@ def _features(
 
 
 def _model_key(config: Config) -> list:
-    versions = (keras.version(), PIL.__version__)
+    versions = (metadata.version("dlapps"), keras.version(), PIL.__version__)
     if config.init is None:
         return [config.backbone, *versions]
     path = Path(config.init)
@@ -201,10 +211,10 @@ def _class_weights(dataset: Dataset, config: Config) -> dict[int, float] | None:
 
 
 def _finetune(
-    model: ImageClassifier, dataset: Dataset, config: Config, run: runs.Run, best: dict[str, Any]
-) -> dict[str, Any]:
+    model: ImageClassifier, dataset: Dataset, config: Config, run: runs.Run,
+    best: dict[str, Any], num_blocks: int,
+) -> dict[str, Any]:  # fmt: skip
     """Adapts the last blocks at a tenth of the head's rate, batch norm frozen."""
-    num_blocks = _num_blocks(config.unfreeze, len(dataset.train), model)
     model.unfreeze(num_blocks)
     regular = not config.overfit_batches
     augmentation = AUGMENTATIONS[config.augment] if regular else None
@@ -238,7 +248,11 @@ def _num_blocks(unfreeze: int | str, num_pictures: int, model: ImageClassifier) 
         # The less data, the more of what was pretrained is better left alone.
         part = 0.2 if num_pictures < 500 else 0.35 if num_pictures < 1500 else 0.5
         return max(1, round(part * available))
-    return min(int(unfreeze), available)
+    if int(unfreeze) > available:
+        raise UserError(
+            f"--unfreeze {unfreeze}: {model.backbone} has {available} blocks. Try 'all'."
+        )
+    return int(unfreeze)
 
 
 def _draw_first_batch(

@@ -197,6 +197,9 @@ def test_reads_a_picture_from_standard_input(trained, dlapps):
             ["--train", "sample", "--unfreeze", "al"], 2, "Did you mean 'all'?", id="unfreeze"
         ),
         pytest.param(
+            ["--finetune", "sample", "--unfreeze", "99"], 1, "has 18 blocks", id="too many blocks"
+        ),
+        pytest.param(
             ["--train", "sample", "--config", "no.json"], 1, "no.json cannot be read", id="config"
         ),
     ],
