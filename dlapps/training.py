@@ -66,23 +66,19 @@ def fit(
     Raises:
         UserError: If the user stops it, or the loss is no longer a number.
     """
-    total = phase.epochs * phase.steps
-    warm_up = max(1, math.ceil(WARM_UP * total)) if total > 10 else 0
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if warm_up else phase.learning_rate,
-        max(1, total - warm_up),
-        warmup_target=phase.learning_rate if warm_up else None,
-        warmup_steps=warm_up,
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=phase.weight_decay)
+
+    def stop_at_nan(batch: int, logs: dict[str, float]) -> None:
+        # Keras' own callback for this prints to standard output, which is for results.
+        model.stop_training = model.stop_training or not math.isfinite(logs["loss"])
+
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     # XLA makes convolutions on a CPU 30 times slower, so it is never chosen here.
-    model.compile(optimizer, loss=loss, metrics=[accuracy], jit_compile=False)
+    model.compile(_optimizer(phase), loss=loss, metrics=[accuracy], jit_compile=False)
     beat = (to_beat["val_accuracy"], to_beat["val_loss"]) if to_beat else None
     best = BestModel("val_accuracy", "val_loss", save, beat)
     callbacks = [
-        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.LambdaCallback(on_train_batch_end=stop_at_nan),
         best,
         RunRecorder(run.folder / "history.csv", phase.name),
         Progress(terminal.note, terminal.progress, 1, phase.epochs),
@@ -104,3 +100,16 @@ def fit(
         return to_beat or {}
     measures = {name: float(values[best.epoch]) for name, values in history.items()}
     return {"phase": phase.name, "epoch": best.epoch + 1, **measures}
+
+
+def _optimizer(phase: Phase) -> keras.optimizers.Optimizer:
+    """Returns AdamW whose rate warms up and then falls along a cosine."""
+    total = phase.epochs * phase.steps
+    warm_up = max(1, math.ceil(WARM_UP * total)) if total > 10 else 0
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0 if warm_up else phase.learning_rate,
+        max(1, total - warm_up),
+        warmup_target=phase.learning_rate if warm_up else None,
+        warmup_steps=warm_up,
+    )
+    return keras.optimizers.AdamW(schedule, weight_decay=phase.weight_decay)
