@@ -93,7 +93,7 @@ def fit(
     if not all(math.isfinite(value) for value in history["loss"]):
         raise UserError(
             f"The loss is no longer a number in phase '{phase.name}'. "
-            f"Try a tenth of the learning rate: --learning-rate {phase.learning_rate / 10:g}"
+            f"Its learning rate was {phase.learning_rate:g}; try a tenth of --learning-rate."
         )
     if best.epoch is None:
         terminal.note(f"No epoch of phase '{phase.name}' was better; the model from before stays.")
