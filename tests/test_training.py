@@ -101,5 +101,7 @@ def test_a_model_that_gets_no_better_stays_as_it_was(model, run, capsys):
 def test_a_loss_that_is_no_number_names_a_smaller_rate(model, run):
     bad = X.copy()
     bad[3] = math.nan
-    with pytest.raises(UserError, match=r"phase 'head'.*rate was 0\.1; try a tenth of --learning-rate"):
+    with pytest.raises(
+        UserError, match=r"phase 'head'.*rate was 0\.1; try a tenth of --learning-rate"
+    ):
         fit(model, phase(), run, (bad, Y), (X, Y), batch_size=8)
