@@ -30,7 +30,7 @@ def progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: None
         return
     from rich import console  # noqa: PLC0415  0.1 s, for terminals only
-    from rich import progress as bars  # noqa: PLC0415
+    from rich import progress as bars  # noqa: PLC0415  the same
 
     columns = (
         bars.TextColumn("{task.description}"),

@@ -64,13 +64,8 @@ def fit(
         epoch was better.
 
     Raises:
-        UserError: If the user stops it, or the loss is no longer a number.
+        UserError: If the loss is no longer a number.
     """
-
-    def stop_at_nan(batch: int, logs: dict[str, float]) -> None:
-        # Keras' own callback for this prints to standard output, which is for results.
-        model.stop_training = model.stop_training or not math.isfinite(logs["loss"])
-
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     # XLA makes convolutions on a CPU 30 times slower, so it is never chosen here.
@@ -78,7 +73,7 @@ def fit(
     beat = (to_beat["val_accuracy"], to_beat["val_loss"]) if to_beat else None
     best = BestModel("val_accuracy", "val_loss", save, beat)
     callbacks = [
-        keras.callbacks.LambdaCallback(on_train_batch_end=stop_at_nan),
+        _stop_at_nan(model),
         best,
         RunRecorder(run.folder / "history.csv", phase.name),
         Progress(terminal.note, terminal.progress, 1, phase.epochs),
@@ -100,6 +95,16 @@ def fit(
         return to_beat or {}
     measures = {name: float(values[best.epoch]) for name, values in history.items()}
     return {"phase": phase.name, "epoch": best.epoch + 1, **measures}
+
+
+def _stop_at_nan(model: keras.Model) -> keras.callbacks.Callback:
+    """Returns a callback that ends the training when the loss is no longer a number."""
+
+    def look(batch: int, logs: dict[str, float]) -> None:
+        # Keras' own callback for this prints to standard output, which is for results.
+        model.stop_training = model.stop_training or not math.isfinite(logs["loss"])
+
+    return keras.callbacks.LambdaCallback(on_train_batch_end=look)
 
 
 def _optimizer(phase: Phase) -> keras.optimizers.Optimizer:

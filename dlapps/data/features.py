@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,9 +87,3 @@ def _keep(features: Features, path: Path) -> None:
             break
         total -= file.stat().st_size
         file.unlink(missing_ok=True)
-
-
-def batches(items: Sequence, size: int) -> Iterator[Sequence]:
-    """Yields `items` in order, `size` at a time."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

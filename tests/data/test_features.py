@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dlapps.data import features
-from dlapps.data.features import Features, batches, cache_folder, computed_once, fingerprint
+from dlapps.data.features import Features, cache_folder, computed_once, fingerprint
 
 ROWS = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
 WHY = {1: "damaged: it ends", 4: "größer als erlaubt"}
@@ -149,11 +149,3 @@ def test_the_cache_lies_where_the_user_wants_it(monkeypatch):
     assert cache_folder() == Path("xdg/dlapps")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == Path.home() / ".cache" / "dlapps"
-
-
-@pytest.mark.parametrize("size", [1, 3, 10, 11])
-def test_batches_are_the_items_in_order(size):
-    parts = [*batches(range(10), size)]
-    assert [item for part in parts for item in part] == [*range(10)]
-    assert all(len(part) == size for part in parts[:-1])
-    assert [*batches([], size)] == []
