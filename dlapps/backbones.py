@@ -169,6 +169,36 @@ def pyramid(network: keras.Model) -> dict[int, list[str]]:
     return levels
 
 
+def split(network: keras.Model, num_blocks: int) -> tuple[keras.Model, keras.Model] | None:
+    """Cuts a backbone in two before its last blocks; both parts share its layers.
+
+    Args:
+        network: A functional model; its outputs are in order from input to output.
+        num_blocks: How many blocks the second part has, counted from the output.
+
+    Returns:
+        A model from images to a list of the grid at the cut and the outputs before it, and a
+        model from that grid to a list of the outputs behind it; Keras unpacks a list of one. None
+        where no single grid lies there, or no block is left before it.
+    """
+    before = blocks(network)[:-num_blocks]
+    if not before or len(before) == len(blocks(network)):
+        return None
+    place = {layer.name: k for k, layer in enumerate(network.layers)}
+    end = before[-1][-1]
+    early: list[keras.KerasTensor] = []
+    late: list[keras.KerasTensor] = []
+    for output in network.outputs:
+        is_late = place[output._keras_history.operation.name] > place[end.name]
+        (late if is_late else early).append(output)
+    try:
+        # Without names Keras would count, and `layers.csv` would not go on when a run is resumed.
+        trunk = keras.Model(network.input, [end.output, *early], name=f"{network.name}_trunk")
+        return trunk, keras.Model(end.output, late, name=network.name)
+    except ValueError:  # Something else leads past the cut, as in a backbone with long branches.
+        return None
+
+
 def _efficientnet_lite0() -> keras.Model:
     # Table 1 of https://arxiv.org/abs/1905.11946 without squeeze-and-excitation; "Lite" as in
     # https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite

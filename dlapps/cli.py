@@ -13,6 +13,7 @@ from dlapps.demo import demo
 from dlapps.errors import nearest
 from dlapps.evaluate import evaluate
 from dlapps.models import models
+from dlapps.report.command import report
 
 
 class Face(click.Group):
@@ -60,5 +61,5 @@ def cli() -> None:
     """Train, understand and ship vision and sequence models, offline and on a laptop."""
 
 
-for command in (classify, evaluate, models, demo):
+for command in (classify, evaluate, report, models, demo):
     cli.add_command(command)

@@ -26,7 +26,7 @@ def demo() -> None:
     before = _demo_runs()
     _run(
         "Learn new classes: 1797 handwritten digits, scanned at 8 x 8 pixels.",
-        ["classify", "--finetune", "sample", "--finetune-epochs", "3"],
+        ["classify", "--finetune", "sample", "--epochs", "3"],
     )
     trained = next(iter(sorted(_demo_runs() - before)))
     _run("What are these digits?", ["classify", *digits, "--model", str(trained), "--top-k", "1"])

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from dlapps import files, terminal
-from dlapps.options import Option, output_options
+from dlapps.commands import output_options
+from dlapps.options import Option
 
 
 @click.command()

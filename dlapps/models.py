@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dlapps import files
-from dlapps.options import output_options
+from dlapps.commands import output_options
 from dlapps.weights import builtin
 
 

@@ -3,8 +3,8 @@
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from click.core import ParameterSource
 
 from dlapps.errors import UserError, nearest, reason
 
-SECTIONS = ("Use", "Train", "Output")
+# The headings of an app's help. Those of `TRAINING` are for training alone.
+TRAINING = ("Train", "Optimize", "Watch and resume")
+SECTIONS = ("Use", *TRAINING, "Output")
 
 
 class Option(click.Option):
@@ -81,7 +83,35 @@ class CountOr(click.ParamType):
         return " or ".join(f"'{word}'" for word in self.words)
 
 
-def option(default: Any, help_text: str, type_: Any = None, *names: str) -> Any:
+class ClipBy(click.ParamType):
+    """How to clip gradients: "none", "auto", or a way and a threshold such as "norm:1"."""
+
+    name = "clip"
+    ways = ("value", "norm", "global-norm")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        way, colon, threshold = str(value).partition(":")
+        if value in ("none", "auto"):
+            return value
+        if way not in self.ways or not colon:
+            hint = nearest(way, [*self.ways, "none", "auto"])
+            wanted = ", ".join(f"{each}:THRESHOLD" for each in self.ways)
+            self.fail(f"'{value}' is none of none, auto, {wanted}.{hint}", param, ctx)
+        try:
+            above_0 = 0 < float(threshold) < float("inf")
+        except ValueError:
+            above_0 = False
+        if not above_0:
+            self.fail(f"'{threshold}' is no threshold above 0, as in {way}:1.", param, ctx)
+        return value
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "[none|auto|WAY:N]"
+
+
+def option(
+    default: Any, help_text: str, type_: Any = None, *names: str, section: str = "Train"
+) -> Any:
     """Declares a hyperparameter: a dataclass field that `options` turns into an option.
 
     Args:
@@ -89,36 +119,10 @@ def option(default: Any, help_text: str, type_: Any = None, *names: str) -> Any:
         help_text: One sentence for the help, with the unit.
         type_: A Click type, which checks the range.
         names: Names of the option, where they are not the field's with dashes.
+        section: One of `TRAINING`.
     """
-    metadata = {"help": help_text, "type": type_, "names": names}
+    metadata = {"help": help_text, "type": type_, "names": names, "section": section}
     return field(default=default, metadata=metadata)
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """What every app's training can be told."""
-
-    epochs: int = option(10, "Passes over the data.", click.IntRange(min=1))
-    batch_size: int = option(32, "Examples a step.", click.IntRange(min=1))
-    learning_rate: float = option(
-        5e-4, "Highest learning rate of the new parts.", click.FloatRange(min=0, min_open=True)
-    )
-    validation: float = option(
-        0.2,
-        "Part of the data held out where it has no validation part of its own.",
-        click.FloatRange(min=0, max=0.9, min_open=True),
-    )
-    seed: int = option(0, "Fixes the split, the views and the first weights.", click.IntRange(0))
-    overfit_batches: int = option(
-        0,
-        "Learn only this many batches by heart, without regularisation: a model that cannot is "
-        "broken. 0 for all.",
-        click.IntRange(min=0),
-    )
-    fast_dev_run: bool = option(False, "One step of everything, to see that it works.")
-    run: str | None = option(
-        None, "Folder to write the run to.  [default: runs/APP/NAME-N]", click.Path(), "--run"
-    )
 
 
 def options(config_class: type) -> Callable[[Callable], Callable]:
@@ -155,13 +159,22 @@ def options(config_class: type) -> Callable[[Callable], Callable]:
     return decorate
 
 
+def named_options(config_class: type) -> dict[str, str]:
+    """Returns the fields of a config whose options stand on the command line, with their names."""
+    ctx = click.get_current_context()
+    fields = dataclasses.fields(config_class)
+    said = [f for f in fields if ctx.get_parameter_source(f.name) is ParameterSource.COMMANDLINE]
+    return {each.name: _names(each)[0] for each in said}
+
+
 def _names(each: dataclasses.Field) -> tuple[str, ...]:
     names = each.metadata["names"] or ("--" + each.name.replace("_", "-"),)
     return (*names, each.name)
 
 
 def _settings(each: dataclasses.Field) -> dict[str, Any]:
-    settings = {"help": each.metadata["help"], "default": each.default, "section": "Train"}
+    settings = {"help": each.metadata["help"], "default": each.default}
+    settings["section"] = each.metadata["section"]
     if each.default is False:
         return {**settings, "is_flag": True}
     shown = each.default not in (None, 0) or isinstance(each.default, float)
@@ -181,92 +194,3 @@ def _from_run(
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"--config {path} is not the run.json of a run.") from error
     ctx.default_map = {**(ctx.default_map or {}), **values}
-
-
-def _mode(ctx: click.Context) -> str:
-    return str(ctx.params["mode"])
-
-
-class AppCommand(click.Command):
-    """A command whose help sorts the options by what they are for."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        training = ctx.params.get("mode") is not None
-        for param in self.params:
-            said = ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
-            section = getattr(param, "section", None)
-            if said and section == "Train" and not training:
-                raise click.UsageError(
-                    f"{param.opts[0]} is for training: add --train or --finetune."
-                )
-            if said and section in ("Use", "Output") and training and param.name != "strict":
-                raise click.UsageError(
-                    f"{param.opts[0]} is for prediction, not for --{_mode(ctx)}."
-                )
-        return super().invoke(ctx)
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        records: dict[str, list[tuple[str, str]]] = {section: [] for section in SECTIONS}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None and isinstance(param, click.Option):
-                records[getattr(param, "section", "Output")].append(record)
-        for section, rows in records.items():
-            if rows:
-                with formatter.section(section):
-                    formatter.write_dl(rows)
-
-
-FORMATS = ("table", "json", "jsonl", "csv")
-
-
-def output_options(formats: Sequence[str] = FORMATS) -> Callable[[Callable], Callable]:
-    """Gives a command `--format` and `-o`."""
-
-    def decorate(function: Callable) -> Callable:
-        function = click.option(
-            "-o",
-            "--output",
-            cls=Option,
-            section="Output",
-            type=click.Path(dir_okay=False),
-            metavar="FILE",
-            help="Write the results to a file.",
-        )(function)
-        return click.option(
-            "--format",
-            "format_",
-            cls=Option,
-            section="Output",
-            type=NearChoice(formats),
-            default=formats[0],
-            show_default=True,
-            help="How to write the results.",
-        )(function)
-
-    return decorate
-
-
-def app_arguments(function: Callable) -> Callable:
-    """Gives a command what every app has: INPUTS, --train, --finetune, --model, --format, -o."""
-    function = output_options()(function)
-    function = click.option(
-        "--strict",
-        cls=Option,
-        is_flag=True,
-        help="Stop at the first file that cannot be read, instead of counting and naming them.",
-    )(function)
-    function = click.option(
-        "--model",
-        cls=Option,
-        metavar="MODEL",
-        help="A run folder, a .keras file or the name of a built-in model.",
-    )(function)
-    for mode, text in (
-        ("finetune", "Train, then adapt what was pretrained at a tenth of the learning rate."),
-        ("train", "Learn the new parts from the dataset that INPUTS names."),
-    ):
-        function = click.option(
-            f"--{mode}", "mode", cls=Option, section="Train", flag_value=mode, help=text
-        )(function)
-    return click.argument("inputs", nargs=-1, metavar="[INPUTS]...")(function)

@@ -8,10 +8,12 @@ import shutil
 import time
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from dlapps import files
 from dlapps.errors import UserError, nearest, reason
@@ -20,6 +22,8 @@ from dlapps.weights import builtin
 ROOT = Path("runs")
 MODEL = "model.keras"
 RECORD = "run.json"
+CHECKPOINT = "checkpoint/state.npz"
+LOCK = ".lock"
 PACKAGES = ("dlapps", "tensorflow", "keras", "keras-cv", "numpy", "pillow")
 
 
@@ -30,15 +34,27 @@ class Run:
     Args:
         folder: Where it lies.
         record: App, options, dataset and its fingerprint, versions, seed, state, figures.
+        state: The full state to go on from, if the run is resumed.
     """
 
     folder: Path
     record: dict[str, Any]
+    state: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
     def model(self) -> Path:
         """The best model, complete."""
         return self.folder / MODEL
+
+    @property
+    def checkpoint(self) -> Path:
+        """The full state to go on from."""
+        return self.folder / CHECKPOINT
+
+    @property
+    def phases(self) -> dict[str, dict[str, Any]]:
+        """The best measures of every phase that has ended."""
+        return dict(self.record.get("phases", {}))
 
     def update(self, **values: Any) -> None:
         """Changes the record and writes it anew, whole or not at all."""
@@ -72,35 +88,67 @@ def create(app: str, name: str, folder: str | None, **record: Any) -> Run:
     versions = {"python": platform.python_version()}
     versions.update({package: metadata.version(package) for package in PACKAGES})
     started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    run = Run(place, {"app": app, "state": "running", "started": started, **record})
+    run = Run(place, {"app": app, "state": "starting", "started": started, **record})
     run.update(versions=versions)
     return run
 
 
+class Stopped(UserError):  # noqa: N818  no error: the user asked for it
+    """Says that the user stopped a training, and how to go on; ends with exit status 130.
+
+    Args:
+        how: Such as "Ctrl-C".
+        run: What was stopped.
+    """
+
+    exit_code = 130  # 128 + SIGINT, as shells count it
+
+    def __init__(self, how: str, run: Run):
+        self.how = how
+        saved = f"The state is saved in {run.folder}. " if run.checkpoint.is_file() else ""
+        then = f"{saved}Go on: dlapps {run.record['app']} --resume {run.folder}"
+        if not run.folder.exists():
+            then = "There was no model yet, so nothing is left."
+        super().__init__(f"Stopped by {how}. {then}")
+
+
 @contextlib.contextmanager
 def recorded(run: Run) -> Iterator[None]:
-    """Writes down how a run ends; a run that never got as far as a model leaves nothing.
+    """Holds a run while it trains, and writes down how it ends.
+
+    A new run that never got as far as a model or a checkpoint leaves nothing.
 
     Raises:
-        UserError: When the user stops it, to say what is left.
+        UserError: If another process trains it.
+        Stopped: When the user stops it, to say how to go on.
     """
+    with _held(run.folder):
+        try:
+            run.update(state="running")
+            yield
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt | Stopped)
+            how = getattr(error, "how", None) or str(error) or "Ctrl-C"
+            why = f"by {how}" if stopped else f"{type(error).__name__}: {error}"
+            if run.model.is_file() or run.checkpoint.is_file():
+                run.update(state=f"stopped: {why}")
+            else:
+                shutil.rmtree(run.folder, ignore_errors=True)
+            if stopped:
+                raise Stopped(how, run) from error
+            raise
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keeps other processes from training in a folder; a killed one lets go by itself."""
+    lock = filelock.FileLock(folder / LOCK)
     try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise UserError(f"{folder} is being trained by another process.") from error
+    with lock:
         yield
-    except BaseException as error:
-        stopped = isinstance(error, KeyboardInterrupt)
-        why = "by the user" if stopped else f"{type(error).__name__}: {error}"
-        if run.model.is_file():
-            run.update(state=f"stopped: {why}")
-        else:
-            shutil.rmtree(run.folder, ignore_errors=True)
-        if stopped:
-            left = (
-                f"{run.folder} holds the best model so far"
-                if run.model.is_file()
-                else ("There was no model yet, so nothing is left")
-            )
-            raise UserError(f"Stopped. {left}.") from error
-        raise
 
 
 def _next_free(parent: Path, name: str) -> Path:
@@ -116,7 +164,23 @@ def _next_free(parent: Path, name: str) -> Path:
 
 
 def load(path: str | Path) -> Run:
-    """Reads a run folder.
+    """Reads a run folder that holds a model.
+
+    Raises:
+        UserError: If it is none.
+    """
+    run = read(path)
+    if not run.model.is_file():
+        state = run.record.get("state", "unknown")
+        raise UserError(
+            f"{path} holds no {MODEL} yet; its state is '{state}'. "
+            f"Go on with it: dlapps {run.record['app']} --resume {path}"
+        )
+    return run
+
+
+def read(path: str | Path) -> Run:
+    """Reads the record of a run, whether it has a model yet or not.
 
     Raises:
         UserError: If it is none.
@@ -134,9 +198,6 @@ def load(path: str | Path) -> Run:
         raise UserError(f"{folder / RECORD} cannot be read: {reason(error)}.") from error
     if not isinstance(record, dict) or "app" not in record:
         raise UserError(f"{folder / RECORD} names no app, so it is not the record of a run.")
-    if not (folder / MODEL).is_file():
-        state = record.get("state", "unknown")
-        raise UserError(f"{path} holds no {MODEL} yet; its state is '{state}'. Train it anew.")
     return Run(folder, record)
 
 

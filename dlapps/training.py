@@ -1,21 +1,42 @@
-"""The one way to train: compile, callbacks, fit, save."""
+"""The one way to train: compile, callbacks, fit, go on where it was."""
 
-import math
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 
-from dlapps import terminal
-from dlapps.callbacks.best_model import BestModel
+from dlapps import interruption, optimizers, terminal
+from dlapps.callbacks.activation_monitor import ActivationMonitor
+from dlapps.callbacks.divergence_guard import DivergenceGuard
+from dlapps.callbacks.early_stopping import EarlyStopping
+from dlapps.callbacks.full_state_checkpoint import FullStateCheckpoint, TrainingStoppedError
+from dlapps.callbacks.gradient_clipping import GradientClipping
+from dlapps.callbacks.learning_rate_decay import LearningRateDecay
 from dlapps.callbacks.progress import Progress
 from dlapps.callbacks.run_recorder import RunRecorder
+from dlapps.callbacks.update_ratio_logger import UpdateRatioLogger
+from dlapps.callbacks.weight_average import WeightAverage
 from dlapps.errors import UserError
-from dlapps.runs import Run
+from dlapps.runs import Run, Stopped
+from dlapps.training_config import TrainingConfig
 
-# Steps of warm-up: from nothing to the full rate in a tenth of the first phase's steps.
-WARM_UP = 0.1
+
+class Batches(Protocol):
+    """Where a training gets its batches from."""
+
+    steps: int
+
+    def seek(self, epoch: int, step: int = 0) -> None:
+        """Makes the dataset begin at another place."""
+
+    @property
+    def dataset(self) -> Any:
+        """What `keras.Model.fit` takes as `x`, one epoch a pass."""
+
+    def input_seconds(self) -> float | None:
+        """Returns for how long the model has waited for batches since last asked, if known."""
 
 
 @dataclass(frozen=True)
@@ -25,96 +46,202 @@ class Phase:
     Args:
         name: What it is called in `history.csv`.
         epochs: Passes over the data.
-        steps: Batches a pass.
-        learning_rate: The highest rate; it warms up to it and falls to 0 along a cosine.
+        learning_rate: The highest rate.
         weight_decay: Part of each weight that an update of rate 1 would take away.
+        measure: A name in the logs that tells which epoch is best.
+        higher_is_better: Whether more of it is better.
+        average: Weight of the past in the average of the weights that is validated and kept; 0 for
+            the last weights.
+        steps_at_once: Steps that run without a look from Python; more are faster where each is
+            short.
     """
 
     name: str
     epochs: int
-    steps: int
     learning_rate: float
     weight_decay: float = 0.0
+    measure: str = "val_loss"
+    higher_is_better: bool = False
+    average: float = 0.0
+    steps_at_once: int = 1
 
 
 def fit(
     model: keras.Model,
     phase: Phase,
     run: Run,
-    data: Any,
+    config: TrainingConfig,
+    data: Batches,
     validation: Any,
+    *,
+    loss: Any = None,
+    metrics: Sequence[keras.metrics.Metric] = (),
+    look_at: Any = None,
     save: Callable[[], None] | None = None,
-    to_beat: dict[str, Any] | None = None,
+    to_beat: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Trains for one phase and leaves the model with the weights of its best epoch.
 
+    A phase that an earlier session has finished is left as it is; one that it has begun goes on
+    where it was.
+
     Args:
-        model: What to train.
+        model: What to train, built.
         phase: For how long and how fast.
-        run: Where to write the history.
-        data: What `keras.Model.fit` takes as `x`: a dataset of batches, or `(x, y)` arrays.
-        validation: The same for validation.
+        run: Where to write what happens.
+        config: The rest of how.
+        data: The batches to learn from.
+        validation: What `keras.Model.fit` takes as `validation_data`.
+        loss: What `compile` takes, or None for a model with its own loss.
+        metrics: What `compile` takes.
+        look_at: A few examples, as the model's call takes them, to watch its activations on.
         save: Called whenever an epoch is the best so far.
         to_beat: The measures of the model as it comes; if no epoch is better, it stays so.
-        settings: More of `keras.Model.fit`, such as `batch_size` and `class_weight`.
+        settings: More of `keras.Model.fit`, such as `class_weight`.
 
     Returns:
         The measures of the best epoch, `phase` and `epoch` (from 1) among them; `to_beat` if no
         epoch was better.
 
     Raises:
-        UserError: If the loss is no longer a number.
+        UserError: If the training diverges for good.
+        Stopped: If the user stops it.
     """
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    state = run.state
+    if state and state["note"]["phase"] != phase.name and phase.name in run.phases:
+        return dict(run.phases[phase.name])
+    rate = optimizers.optimizer(
+        config.optimizer, phase.learning_rate, phase.weight_decay, config.accumulate
+    )
     # XLA makes convolutions on a CPU 30 times slower, so it is never chosen here.
-    model.compile(_optimizer(phase), loss=loss, metrics=[accuracy], jit_compile=False)
-    beat = (to_beat["val_accuracy"], to_beat["val_loss"]) if to_beat else None
-    best = BestModel("val_accuracy", "val_loss", save, beat)
-    callbacks = [
-        _stop_at_nan(model),
-        best,
-        RunRecorder(run.folder / "history.csv", phase.name),
-        Progress(terminal.note, terminal.progress, 1, phase.epochs),
-    ]
-    x, y = data if isinstance(data, tuple) else (data, None)
-    # A dataset brings its own order, anew in each epoch.
-    settings = {"shuffle": y is not None, **settings}
-    history = model.fit(
-        x, y, validation_data=validation, epochs=phase.epochs, verbose=0, callbacks=callbacks,
-        **settings,
-    ).history  # fmt: skip
-    if not all(math.isfinite(value) for value in history["loss"]):
+    model.compile(
+        rate, loss, metrics=[*metrics], jit_compile=False, steps_per_execution=phase.steps_at_once
+    )
+    companions = _companions(phase, run, config, data, look_at, save, to_beat)
+    with interruption.polled() as asked:
+        checkpoint = _checkpoint(companions, phase, run, config, data, metrics, asked)
+        if state and state["note"]["phase"] == phase.name:
+            _go_on(checkpoint, model, state, phase)
+        data.seek(checkpoint.epoch, checkpoint.step)
+        stopping, guard = companions["stopping"], companions["guard"]
+        epochs = checkpoint.epoch if _is_over(stopping) else phase.epochs
+        _fit(model, epochs, run, data, validation, [*companions.values(), checkpoint], settings)
+    if guard.gave_up:
         raise UserError(
-            f"The loss is no longer a number in phase '{phase.name}'. "
+            f"{guard.gave_up} of phase '{phase.name}'. "
             f"Its learning rate was {phase.learning_rate:g}; try a tenth of --learning-rate."
         )
-    if best.epoch is None:
-        terminal.note(f"No epoch of phase '{phase.name}' was better; the model from before stays.")
-        return to_beat or {}
-    measures = {name: float(values[best.epoch]) for name, values in history.items()}
-    return {"phase": phase.name, "epoch": best.epoch + 1, **measures}
+    best = dict(to_beat or {})
+    if stopping.epoch is not None:
+        best = {"phase": phase.name, "epoch": stopping.epoch + 1, **stopping.best_logs}
+    run.update(phases={**run.phases, phase.name: best})
+    if how := asked():  # After the last epoch.
+        raise Stopped(how, run)
+    return best
 
 
-def _stop_at_nan(model: keras.Model) -> keras.callbacks.Callback:
-    """Returns a callback that ends the training when the loss is no longer a number."""
-
-    def look(batch: int, logs: dict[str, float]) -> None:
-        # Keras' own callback for this prints to standard output, which is for results.
-        model.stop_training = model.stop_training or not math.isfinite(logs["loss"])
-
-    return keras.callbacks.LambdaCallback(on_train_batch_end=look)
+def _is_over(stopping: EarlyStopping) -> bool:
+    """Returns whether an earlier session has stopped the phase before its last epoch."""
+    impatient = stopping.patience is not None and stopping.waited >= stopping.patience
+    return impatient or (stopping.seconds is not None and stopping.spent >= stopping.seconds)
 
 
-def _optimizer(phase: Phase) -> keras.optimizers.Optimizer:
-    """Returns AdamW whose rate warms up and then falls along a cosine."""
-    total = phase.epochs * phase.steps
-    warm_up = max(1, math.ceil(WARM_UP * total)) if total > 10 else 0
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if warm_up else phase.learning_rate,
-        max(1, total - warm_up),
-        warmup_target=phase.learning_rate if warm_up else None,
-        warmup_steps=warm_up,
+def _fit(
+    model: keras.Model, epochs: int, run: Run, data: Batches, validation: Any,
+    callbacks: list[keras.callbacks.Callback], settings: Mapping[str, Any],
+) -> None:  # fmt: skip
+    try:
+        model.fit(
+            data.dataset, validation_data=validation, initial_epoch=callbacks[-1].epoch,
+            epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks, **settings,
+        )  # fmt: skip
+    except TrainingStoppedError as stop:
+        raise Stopped(str(stop), run) from stop
+    finally:
+        callbacks[0].close()
+
+
+def _go_on(
+    checkpoint: FullStateCheckpoint, model: keras.Model, state: dict[str, Any], phase: Phase
+) -> None:
+    try:
+        checkpoint.restore(model, state)
+    except ValueError as error:
+        raise UserError(f"The state of the run does not fit its options: {error}") from error
+    done = f"epoch {checkpoint.epoch + 1}"
+    if checkpoint.step:
+        done += f", step {checkpoint.step + 1}"
+    if checkpoint.epoch < phase.epochs:
+        terminal.note(f"Going on with phase '{phase.name}' at {done} of {phase.epochs} epochs.")
+
+
+def _companions(
+    phase: Phase, run: Run, config: TrainingConfig, data: Batches, look_at: Any,
+    save: Callable[[], None] | None, to_beat: Mapping[str, Any] | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Returns all callbacks but the checkpoint, in order: those that add to the logs first."""
+    by, threshold = optimizers.clipping(config.clip)
+    clipping, ratios = GradientClipping(by, threshold), UpdateRatioLogger()
+    monitors = {"clipping": clipping, "ratios": ratios}
+    if phase.average:
+        monitors["average"] = WeightAverage(phase.average)
+    if look_at is not None:
+        monitors["activations"] = ActivationMonitor(look_at)
+    return {
+        "progress": Progress(terminal.note, terminal.progress, phase.epochs, data.steps),
+        "rate": decay(config, phase, data.steps),
+        "guard": DivergenceGuard(config.on_divergence, show=terminal.note),
+        **monitors,
+        "recorder": RunRecorder(
+            run.folder / "history.csv",
+            phase.name,
+            layers=[monitors[name] for name in ("ratios", "activations") if name in monitors],
+            input_seconds=data.input_seconds,
+            tensorboard=run.folder / "tensorboard" if config.tensorboard else None,
+        ),
+        "stopping": EarlyStopping(
+            phase.measure,
+            phase.higher_is_better,
+            tie="val_loss",
+            patience=config.patience or None,
+            min_improvement=config.min_improvement,
+            warm_up=config.patience_from,
+            seconds=60 * config.time_budget or None,
+            save=save,
+            to_beat=dict(to_beat) if to_beat else None,
+            show=terminal.note,
+        ),
+    }
+
+
+def decay(config: TrainingConfig, phase: Phase, steps: int | None = None) -> LearningRateDecay:
+    """Returns the schedule of a phase.
+
+    Args:
+        config: Which.
+        phase: How long it is, and how fast it may learn.
+        steps: Batches an epoch, if known.
+    """
+    return LearningRateDecay(
+        config.schedule, phase.learning_rate, config.period(phase.epochs), config.schedule_drop,
+        config.warm_up * phase.epochs, config.schedule_per, steps,
+        phase.measure, phase.higher_is_better, terminal.note,
+    )  # fmt: skip
+
+
+def _checkpoint(
+    companions: Mapping[str, keras.callbacks.Callback], phase: Phase, run: Run,
+    config: TrainingConfig, data: Batches, metrics: Sequence[keras.metrics.Metric],
+    asked: Callable[[], str | None],
+) -> FullStateCheckpoint:  # fmt: skip
+    return FullStateCheckpoint(
+        run.checkpoint,
+        companions,
+        metrics,
+        seconds=config.checkpoint_seconds or None,
+        steps=data.steps,
+        note={"phase": phase.name, "options": json.loads(json.dumps(run.record["options"]))},
+        stop=asked,
+        show=terminal.note,
     )
-    return keras.optimizers.AdamW(schedule, weight_decay=phase.weight_decay)

@@ -176,3 +176,15 @@ def test_the_weights_of_a_namesake_are_others(downloading):
 def test_the_built_in_backbone_is_never_downloaded(capsys):
     backbones.pretrained(backbones.BUILT_IN)
     assert capsys.readouterr().err == ""
+
+
+def test_a_backbone_cut_in_two_sees_what_it_saw_whole():
+    network = backbones.build(backbones.BUILT_IN).network
+    trunk, rest = backbones.split(network, 5)
+    images = np.random.default_rng(0).normal(size=(2, 64, 64, 3)).astype(np.float32)
+    np.testing.assert_allclose(rest(trunk(images)), network(images), rtol=1e-4, atol=1e-4)
+
+
+def test_a_backbone_without_a_block_to_leave_alone_is_not_cut():
+    network = backbones.build(backbones.BUILT_IN).network
+    assert backbones.split(network, len(backbones.blocks(network))) is None

@@ -92,9 +92,19 @@ def test_python_dash_m_is_the_same_command():
             id="count-or-word",
         ),
         pytest.param(
-            ["classify", "--train", "a", "--epochs", "0"], "0 is not in the range x>=1", id="range"
+            ["classify", "--train", "a", "--patience", "-1"],
+            "-1 is not in the range x>=0",
+            id="range",
+        ),
+        pytest.param(
+            ["classify", "--train", "a", "--epochs", "0"],
+            "0 is not in the range from 1.",
+            id="count",
         ),
         pytest.param(["classify", "--train", "a", "--epochs", "ten"], "'ten'", id="number"),
+        pytest.param(
+            ["classify", "--train", "a", "--clip", "nrm:1"], "Did you mean 'norm'?", id="clip"
+        ),
         pytest.param(
             ["classify", "--train", "a", "--epochs"], "requires an argument", id="no-value"
         ),
@@ -110,8 +120,28 @@ def test_python_dash_m_is_the_same_command():
         ),
         pytest.param(
             ["classify", "--finetune", "a", "-o", "b.txt"],
-            "-o is for prediction, not for --finetune.",
+            "-o is for prediction, not for --finetune; see --run.",
             id="output-option-in-training",
+        ),
+        pytest.param(
+            ["classify", "a/", "--resume", "runs/a"],
+            "--resume takes dataset and mode from the run; leave them out.",
+            id="resumed-with-a-dataset",
+        ),
+        pytest.param(
+            ["classify", "--train", "--resume", "runs/a"],
+            "--resume takes dataset and mode from the run; leave them out.",
+            id="resumed-in-a-mode",
+        ),
+        pytest.param(
+            ["classify", "--resume", "runs/a", "--show-schedule"],
+            "--show-schedule does not go with --resume.",
+            id="resumed-and-drawn",
+        ),
+        pytest.param(
+            ["classify", "--show-schedule"],
+            "--show-schedule is for training: add --train or --finetune.",
+            id="schedule-of-no-training",
         ),
         pytest.param(
             ["classify", "--train", "a", "b"],

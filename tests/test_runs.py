@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -63,7 +65,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 def test_the_record_says_what_was_done_with_what(tmp_path):
     record = record_in(runs.create("classify", "pets", None, mode="train", options={"seed": 3}))
     assert record["app"] == "classify"
-    assert record["state"] == "running"
+    assert record["state"] == "starting"
     assert record["mode"] == "train"
     assert record["options"] == {"seed": 3}
     assert set(runs.PACKAGES) < set(record["versions"])
@@ -79,7 +81,24 @@ def test_an_update_is_read_back(tmp_path):
     assert loaded.model.read_bytes() == b"a model"
 
 
-def test_a_run_that_fails_without_a_model_leaves_nothing(tmp_path):
+def test_the_measures_of_the_phases_that_have_ended_are_kept(tmp_path):
+    run = runs.create("classify", "pets", None)
+    assert run.phases == {}
+    run.update(phases={**run.phases, "head": {"val_loss": 0.5}})
+    assert runs.read(run.folder).phases == {"head": {"val_loss": 0.5}}
+
+
+@pytest.fixture(params=["model", "checkpoint"])
+def half_done(request):
+    """A run that has something to keep."""
+    run = runs.create("classify", "pets", None)
+    path = getattr(run, request.param)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"precious")
+    return run
+
+
+def test_a_run_that_fails_with_nothing_to_keep_leaves_nothing(tmp_path):
     run = runs.create("classify", "pets", None)
     with pytest.raises(ZeroDivisionError), runs.recorded(run):
         raise ZeroDivisionError
@@ -87,34 +106,74 @@ def test_a_run_that_fails_without_a_model_leaves_nothing(tmp_path):
     assert runs.create("classify", "pets", None).folder == run.folder
 
 
-def test_a_run_that_fails_with_a_model_says_why(tmp_path):
-    run = runs.create("classify", "pets", None)
-    run.model.write_bytes(b"a model")
-    with pytest.raises(UserError, match="disk is full"), runs.recorded(run):
+def test_a_run_that_fails_with_something_to_keep_says_why(half_done):
+    with pytest.raises(UserError, match="disk is full"), runs.recorded(half_done):
         raise UserError("The disk is full.")
-    assert record_in(run)["state"] == "stopped: UserError: The disk is full."
-    assert runs.load(run.folder).model.is_file()
+    assert record_in(half_done)["state"] == "stopped: UserError: The disk is full."
+    kept = half_done.model if half_done.model.exists() else half_done.checkpoint
+    assert kept.read_bytes() == b"precious"
 
 
-def test_control_c_keeps_the_model_and_says_so(tmp_path):
+@pytest.mark.parametrize(
+    ("error", "how"),
+    [
+        pytest.param(lambda run: KeyboardInterrupt(), "Ctrl-C", id="control-c"),
+        pytest.param(lambda run: KeyboardInterrupt("SIGTERM"), "SIGTERM", id="sigterm"),
+        pytest.param(lambda run: runs.Stopped("SIGTERM", run), "SIGTERM", id="after-the-step"),
+    ],
+)
+def test_a_run_that_the_user_stops_says_how_to_go_on(half_done, error, how):
+    with pytest.raises(runs.Stopped) as caught, runs.recorded(half_done):
+        raise error(half_done)
+    saved = f"The state is saved in {half_done.folder}. " * half_done.checkpoint.is_file()
+    go_on = f"Go on: dlapps classify --resume {half_done.folder}"
+    assert str(caught.value) == f"Stopped by {how}. {saved}{go_on}"
+    assert caught.value.exit_code == 130
+    assert record_in(half_done)["state"] == f"stopped: by {how}"
+
+
+def test_a_run_that_is_stopped_with_nothing_to_keep_says_so_too(tmp_path):
     run = runs.create("classify", "pets", None)
-    run.model.write_bytes(b"a model")
-    left = r"Stopped\. .*pets-1 holds the best model so far\."
-    with pytest.raises(UserError, match=left), runs.recorded(run):
+    with pytest.raises(runs.Stopped) as caught, runs.recorded(run):
         raise KeyboardInterrupt
-    assert record_in(run)["state"] == "stopped: by the user"
-
-
-def test_control_c_before_there_is_a_model_says_so_too(tmp_path):
-    run = runs.create("classify", "pets", None)
-    with pytest.raises(UserError, match="no model yet, so nothing is left"), runs.recorded(run):
-        raise KeyboardInterrupt
+    assert str(caught.value) == ("Stopped by Ctrl-C. There was no model yet, so nothing is left.")
+    assert caught.value.exit_code == 130
     assert not run.folder.exists()
+
+
+def test_a_run_that_another_process_trains_is_refused_and_left_alone(tmp_path):
+    run = runs.create("classify", "pets", None)
+    refused = pytest.raises(UserError, match=r"pets-1 is being trained by another process\.")
+    with runs.recorded(run):
+        with refused, runs.recorded(runs.read(run.folder)):
+            pytest.fail("Both train.")
+        assert record_in(run)["state"] == "running"
+    with runs.recorded(runs.read(run.folder)):
+        pass  # Now it may.
+
+
+def test_a_process_that_is_killed_lets_go_of_its_run(tmp_path):
+    run = runs.create("classify", "pets", None)
+    script = """
+import sys, time
+from dlapps import runs
+with runs.recorded(runs.read(sys.argv[1])):
+    print("training", flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", script, run.folder], stdout=-1) as process:
+        assert process.stdout.readline() == b"training\n"
+        with pytest.raises(UserError, match="another process"), runs.recorded(run):
+            pytest.fail("Both train.")
+        process.kill()
+    with runs.recorded(run):
+        assert record_in(run)["state"] == "running"
 
 
 def test_a_run_that_ends_well_is_left_alone(tmp_path):
     run = runs.create("classify", "pets", None)
     with runs.recorded(run):
+        assert record_in(run)["state"] == "running"
         run.update(state="finished")
     assert record_in(run)["state"] == "finished"
 
@@ -129,7 +188,8 @@ def test_a_run_that_ends_well_is_left_alone(tmp_path):
         pytest.param({"run.json": "{}"}, "a/run.json names no app", id="no-app"),
         pytest.param(
             {"run.json": '{"app": "classify", "state": "running"}'},
-            "a holds no model.keras yet; its state is 'running'. Train it anew.",
+            "a holds no model.keras yet; its state is 'running'. "
+            "Go on with it: dlapps classify --resume a",
             id="no-model",
         ),
     ],

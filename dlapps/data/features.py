@@ -10,7 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from dlapps import terminal
+from dlapps.data.pipeline import batches_of_views
 from dlapps.files import replacement
+
+# Pictures looked at together; more are no faster.
+BATCH = 64
 
 # More would fill small disks unnoticed; 5 GB are a hundred views of ten thousand pictures.
 MAX_CACHE_BYTES = 5_000_000_000
@@ -49,6 +54,33 @@ def fingerprint(parts: Sequence[object]) -> str:
         digest.update(part if isinstance(part, bytes) else repr(part).encode())
         digest.update(b"\0")
     return digest.hexdigest()[:32]
+
+
+def seen(
+    look: Callable[[np.ndarray], list[np.ndarray]],
+    draw: Callable[[int], np.ndarray],
+    count: int,
+    width: int,
+    title: str,
+) -> Features:
+    """Looks at pictures with a frozen network, batch by batch.
+
+    Args:
+        look: Takes `(batch, height, width, 3)` uint8; returns one array, `(batch, features)`.
+        draw: Returns the picture of an index; may raise UnreadablePictureError.
+        count: How many pictures.
+        width: How many features.
+        title: What the progress bar says.
+    """
+    rows = np.zeros((count, width), np.float32)
+    unreadable: dict[int, str] = {}
+    with terminal.progress(title, count) as advance:
+        for indices, images, bad in batches_of_views(count, draw, BATCH):
+            unreadable |= bad
+            if indices:
+                rows[indices] = look(images)[0]
+            advance(len(indices) + len(bad))
+    return Features(rows, unreadable, cached=False)
 
 
 def computed_once(name: str, compute: Callable[[], Features], folder: Path) -> Features:

@@ -5,11 +5,16 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 import tensorflow as tf
 
 # Batches that wait for the model.
 AHEAD = 4
+
+
+def labelled_images(image_size: int) -> tuple[tf.TensorSpec, tf.TensorSpec]:
+    """Returns the signature of square uint8 images and int32 labels."""
+    images = tf.TensorSpec((None, image_size, image_size, 3), tf.uint8)
+    return images, tf.TensorSpec((None,), tf.int32)
 
 
 class Feed:
@@ -20,26 +25,33 @@ class Feed:
     and waits for tf.data's threads, one of which waits for that lock.
 
     Args:
-        epoch: Called once an epoch; yields the batches, images and labels.
-        image_size: Pixels of one side of the images.
+        epoch: Called once an epoch with its number, from 0, and the number of batches to leave
+            out at its start; yields the others, as nested tuples of arrays.
+        signature: A tensor spec for each array, nested in the same way.
         steps: Batches an epoch.
+        timed: Whether to measure how long the model waits. TensorFlow has no clock where its
+            operations are to be deterministic.
     """
 
     def __init__(
         self,
-        epoch: Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]],
-        image_size: int,
+        epoch: Callable[[int, int], Iterator[tuple]],
+        signature: tuple,
         steps: int,
+        timed: bool = True,
     ):
+        self.timed = timed
         self.epoch = epoch
         self.steps = steps
         self.error: Exception | None = None
-        self.queue = tf.queue.FIFOQueue(AHEAD, [tf.uint8, tf.int32])
-        self.shape = (None, image_size, image_size, 3)
+        self.signature = signature
+        self.queue = tf.queue.FIFOQueue(AHEAD, [spec.dtype for spec in tf.nest.flatten(signature)])
         self.thread = threading.Thread(target=self._work, daemon=True)
+        self.start = (0, 0)
+        self.skip = tf.Variable(0, dtype=tf.int64)
+        self.waited = tf.Variable(0.0, dtype=tf.float64)
 
     def __enter__(self) -> Self:
-        self.thread.start()
         return self
 
     def __exit__(
@@ -49,25 +61,67 @@ class Feed:
         trace: TracebackType | None,
     ) -> None:
         self.queue.close(cancel_pending_enqueues=True)
-        self.thread.join()
+        if self.thread.ident is not None:
+            self.thread.join()
         if self.error is not None:
             raise self.error
 
+    def seek(self, epoch: int, step: int = 0) -> None:
+        """Makes the dataset begin at another place; only before it is used.
+
+        Args:
+            epoch: The epoch, from 0.
+            step: Batches of it to leave out.
+        """
+        self.start = (epoch, step)
+        self.skip.assign(step)
+
     @property
     def dataset(self) -> tf.data.Dataset:
-        """Batches of `(batch, size, size, 3)` uint8 and `(batch,)` int32, one epoch a pass."""
+        """Batches as the signature says, one epoch a pass."""
+        if self.thread.ident is None:
+            self.thread.start()
 
-        def batch(_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            images, labels = self.queue.dequeue()
-            return tf.ensure_shape(images, self.shape), tf.ensure_shape(labels, (None,))
+        def places(_: tf.Tensor) -> tf.data.Dataset:
+            skip = self.skip.read_value()
+            with tf.control_dependencies([skip]):
+                self.skip.assign(0)
+            return tf.data.Dataset.range(skip, self.steps)
 
-        return tf.data.Dataset.range(self.steps).map(batch)
+        def batch(_: tf.Tensor) -> tuple:
+            asked = tf.timestamp() if self.timed else tf.constant(0.0)
+            with tf.control_dependencies([asked]):
+                parts = self.queue.dequeue()
+            if self.timed:
+                with tf.control_dependencies([parts[0]]):
+                    self.waited.assign_add(tf.timestamp() - asked)
+            specs = tf.nest.flatten(self.signature)
+            parts = [
+                tf.ensure_shape(*each) for each in zip(parts, (s.shape for s in specs), strict=True)
+            ]
+            return tf.nest.pack_sequence_as(self.signature, parts)
+
+        options = tf.data.Options()
+        # The queue is ahead already; another thread ahead of it would hide the waiting.
+        options.autotune.enabled = False
+        options.experimental_optimization.inject_prefetch = False
+        return tf.data.Dataset.range(1).flat_map(places).map(batch).with_options(options)
+
+    def input_seconds(self) -> float | None:
+        """Returns for how long the model has waited for batches since this was last asked."""
+        if not self.timed:
+            return None
+        seconds = float(self.waited)
+        self.waited.assign(0.0)
+        return seconds
 
     def _work(self) -> None:
+        number, step = self.start
         try:
             while True:
-                for images, labels in self.epoch():
-                    self.queue.enqueue((images, labels))
+                for parts in self.epoch(number, step):
+                    self.queue.enqueue(tf.nest.flatten(parts))
+                number, step = number + 1, 0
         except tf.errors.CancelledError:
             pass  # Closed: nobody wants more.
         except Exception as error:  # Raised again where the feed is used.

@@ -86,6 +86,7 @@ def batches_of_views(
     count: int,
     draw: Callable[[int], np.ndarray],
     batch_size: int,
+    ahead: int = 0,
 ) -> Iterator[tuple[list[int], np.ndarray, dict[int, str]]]:
     """Yields batches of pictures in order, drawn in threads.
 
@@ -94,6 +95,7 @@ def batches_of_views(
         draw: From the index of a picture to `(size, size, 3)` uint8; it may raise
             UnreadablePictureError.
         batch_size: Pictures a batch.
+        ahead: How many pictures may wait, at least two batches.
 
     Yields:
         The indices in the batch, the pictures `(batch, size, size, 3)` without the unreadable
@@ -108,7 +110,7 @@ def batches_of_views(
 
     good: list[tuple[int, np.ndarray]] = []
     bad: dict[int, str] = {}
-    for index, drawn in in_threads(attempt, iter(range(count)), ahead=2 * batch_size):
+    for index, drawn in in_threads(attempt, iter(range(count)), max(ahead, 2 * batch_size)):
         if isinstance(drawn, str):
             bad[index] = drawn
         else:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from dlapps.data import features
-from dlapps.data.features import Features, cache_folder, computed_once, fingerprint
+from dlapps.data.features import BATCH, Features, cache_folder, computed_once, fingerprint, seen
+from dlapps.data.pictures import UnreadablePictureError
 
 ROWS = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
 WHY = {1: "damaged: it ends", 4: "größer als erlaubt"}
@@ -27,6 +28,41 @@ def assert_right(result):
     np.testing.assert_array_equal(result.rows, ROWS)
     assert result.rows.dtype == np.float32
     assert result.unreadable == WHY
+
+
+def means(images):
+    """Stands for a frozen network; one row a picture."""
+    return [images.mean(axis=(1, 2))]
+
+
+def grey(index):
+    if index % 50 == 7:
+        raise UnreadablePictureError(f"number {index} is torn")
+    return np.full((4, 4, 3), index % 256, np.uint8)
+
+
+def test_every_picture_is_seen_once_and_the_unreadable_are_named():
+    sizes = []
+
+    def look(images):
+        sizes.append(len(images))
+        return means(images)
+
+    count = BATCH + 50
+    result = seen(look, grey, count, 3, "Looking")
+    unreadable = {7: "number 7 is torn", 57: "number 57 is torn", 107: "number 107 is torn"}
+    assert result.unreadable == unreadable
+    assert not result.cached
+    expected = np.array([[0 if k in unreadable else k] * 3 for k in range(count)])
+    np.testing.assert_array_equal(result.rows, expected)
+    assert result.rows.dtype == np.float32
+    assert sizes == [BATCH, count - BATCH - 3]
+
+
+def test_nothing_is_looked_at_where_nothing_can_be_read():
+    result = seen(pytest.fail, lambda index: grey(7), 2, 3, "Looking")
+    assert result.unreadable.keys() == {0, 1}
+    np.testing.assert_array_equal(result.rows, np.zeros((2, 3)))
 
 
 def test_features_are_computed_once(tmp_path, counted):

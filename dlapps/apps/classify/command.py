@@ -1,7 +1,7 @@
 """The command `dlapps classify`."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from dlapps import files, terminal
-from dlapps.apps.classify.config import Config
+from dlapps.apps.classify.config import EPOCHS, Config
+from dlapps.commands import AppCommand, app_arguments
 from dlapps.errors import UserError
-from dlapps.options import AppCommand, Option, app_arguments, options
+from dlapps.options import Option, named_options, options
 
 
 @click.command(cls=AppCommand)
@@ -30,8 +31,9 @@ from dlapps.options import AppCommand, Option, app_arguments, options
 )  # fmt: skip
 @options(Config)
 def classify(
-    inputs: tuple[str, ...], mode: str | None, config: Config, strict: bool, **use: Any
-) -> None:
+    inputs: tuple[str, ...], mode: str | None, resume: str | None, show_schedule: bool,
+    config: Config, strict: bool, **use: Any,
+) -> None:  # fmt: skip
     """Tell what pictures show, or learn to from a folder of pictures.
 
     INPUTS are files, folders, globs, .txt lists or - for standard input. With --train or
@@ -44,10 +46,23 @@ def classify(
       dlapps classify --finetune flowers/
       dlapps classify 'holiday/*.jpg' --model runs/classify/flowers-1 --format csv -o out.csv
     """
+    if resume is not None:
+        if inputs or mode:
+            raise click.UsageError("--resume takes dataset and mode from the run; leave them out.")
+        _train(lambda train: train.resume(resume, config, named_options(Config), strict))
+        return
     if mode is not None:
         if len(inputs) > 1:
             raise click.UsageError(f"--{mode} takes one dataset, got {len(inputs)}.")
-        _train(inputs[0] if inputs else None, mode, config, strict)
+        if show_schedule:
+            _draw_schedule(mode, config, use["output"])
+            return
+        if use["output"]:
+            raise click.UsageError(f"-o is for prediction, not for --{mode}; see --run.")
+        if not inputs:
+            terminal.note("No dataset named: learning from 'sample', scikit-learn's digits.")
+        data = inputs[0] if inputs else "sample"
+        _train(lambda train: train.train(data, mode, config, strict))
         return
     if not inputs:
         raise click.UsageError("INPUTS are missing: name a picture, a folder or a glob.")
@@ -56,19 +71,26 @@ def classify(
     _predict(inputs, strict, **use)
 
 
-def _train(data: str | None, mode: str, config: Config, strict: bool) -> None:
-    if data is None:
-        terminal.note("No dataset named: learning from 'sample', scikit-learn's digits.")
+def _train(start: Callable[[Any], Any]) -> None:
     with terminal.quiet():
         from dlapps.apps.classify import train
-    done = train.train(data or "sample", mode, config, strict)
+    done = start(train)
     figures = done.record["figures"]
     terminal.note(
         f"Held-out accuracy {figures['val_accuracy']:.4f}, loss {figures['val_loss']:.4f}."
     )
     terminal.note(f"Use it:      dlapps classify PICTURES --model {done.folder}")
     terminal.note(f"Measure it:  dlapps evaluate {done.folder}")
+    terminal.note(f"Look at it:  {done.folder / 'report.html'}")
     click.echo(done.folder)
+
+
+def _draw_schedule(mode: str, config: Config, output: str | None) -> None:
+    from dlapps import schedule_chart
+
+    epochs = EPOCHS[mode] if config.epochs == "auto" else int(config.epochs)
+    rate = config.learning_rate / (10 if mode == "finetune" else 1)
+    schedule_chart.draw(config, rate, epochs, Path(output) if output else None)
 
 
 def _predict(

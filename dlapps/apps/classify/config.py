@@ -4,16 +4,32 @@ from dataclasses import dataclass
 
 import click
 
-from dlapps.options import CountOr, NearChoice, TrainingConfig, option
+from dlapps.options import CountOr, NearChoice, option
+from dlapps.training_config import OPTIMIZE, TrainingConfig
+
+# What `--epochs auto` and `--views auto` mean.
+EPOCHS = {"train": 30, "finetune": 16}
+VIEWS = {"train": 2, "finetune": 6}
 
 
 @dataclass(frozen=True)
 class Config(TrainingConfig):
     """How to train an image classifier."""
 
-    epochs: int = option(30, "Passes over the features in --train.", click.IntRange(min=1))
-    finetune_epochs: int = option(
-        8, "Passes over the pictures in --finetune.", click.IntRange(min=1)
+    epochs: int | str = option(
+        "auto",
+        "Passes over the data; auto: 30 over the features in --train, 16 over the pictures in "
+        "--finetune.",
+        CountOr("auto"),
+    )
+    learning_rate: float = option(
+        2e-3,
+        "Highest learning rate of the head; what is pretrained learns at a tenth of it.",
+        click.FloatRange(min=0, min_open=True),
+        section=OPTIMIZE,
+    )
+    head_epochs: int = option(
+        15, "Passes over the features before --finetune.", click.IntRange(min=1)
     )
     backbone: str = option(
         "efficientnet_lite0", "Pretrained feature extractor; 'dlapps models' lists them."
@@ -23,8 +39,10 @@ class Config(TrainingConfig):
         "Side of the square that the network sees, pixels; auto: 224, less for smaller pictures.",
         CountOr("auto", min=32, max=1024, step=32),
     )
-    views: int = option(
-        2, "Views of each picture that the head learns from in --train.", click.IntRange(min=1)
+    views: int | str = option(
+        "auto",
+        "Views of each picture that the head learns from; auto: 2 in --train, 6 in --finetune.",
+        CountOr("auto"),
     )
     augment: str = option(
         "light",
@@ -32,9 +50,25 @@ class Config(TrainingConfig):
         NearChoice(("none", "light", "standard", "strong")),
     )
     dropout: float = option(
-        0.2, "Part of the features dropped in training.", click.FloatRange(0, 1, max_open=True)
+        0.2, "Part of the features dropped in --train.", click.FloatRange(0, 1, max_open=True)
     )
-    weight_decay: float = option(0.01, "Pull of the weights towards zero.", click.FloatRange(min=0))
+    finetune_dropout: float = option(
+        0.5,
+        "The same in --finetune: a head that knows all by heart leaves the backbone nothing to "
+        "learn.",
+        click.FloatRange(0, 1, max_open=True),
+    )
+    average: float = option(
+        0.99,
+        "Weight of the past in the average of the weights that --finetune keeps; 0 for none.",
+        click.FloatRange(0, 1, max_open=True),
+    )
+    kept_views: int = option(
+        10,
+        "Views of each picture whose frozen part is computed once for all epochs of --finetune, "
+        "if they fit on 4 GB of disk; 0 to draw new ones in each epoch.",
+        click.IntRange(min=0),
+    )
     unfreeze: int | str = option(
         "auto",
         "Blocks of the backbone, from the last, that --finetune adapts; auto goes by the size "

@@ -1,7 +1,6 @@
 """From files to batches: reads labelled pictures, splits them, and draws views of them."""
 
 import hashlib
-import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from dlapps.data.augment import Augmentation, random_view
-from dlapps.data.feed import Feed
+from dlapps.data.feed import Feed, labelled_images
 from dlapps.data.labelled import Example, read_labelled
 from dlapps.data.pictures import centre_crop, size_of
 from dlapps.data.pipeline import MAX_KEPT_BYTES, PictureStore, batches_of_views, in_threads
@@ -242,24 +241,25 @@ class Views:
         return random_view(image, self.image_size, self.augmentation, rng)
 
 
-def shuffled_batches(views: Views, batch_size: int) -> Feed:
+def shuffled_batches(views: Views, batch_size: int, timed: bool = True) -> Feed:
     """Feeds shuffled batches of views, another order and other views in each epoch.
 
     Args:
         views: Of readable pictures.
         batch_size: Pictures a batch; the last may be smaller.
+        timed: See `Feed`.
     """
-    turns = itertools.count(1)
 
-    def epoch() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        turn = next(turns)
+    def epoch(number: int, skip: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        turn = number + 1  # Turn 0 is the plain view.
         order = np.random.default_rng([views.seed, turn]).permutation(len(views.examples))
+        order = order[skip * batch_size :]
         drawn = in_threads(lambda k: views.draw(int(k), turn), iter(order), ahead=2 * batch_size)
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
             yield np.stack([next(drawn) for _ in chosen]), _labels(views, chosen)
 
-    return Feed(epoch, views.image_size, _steps(views, batch_size))
+    return Feed(epoch, labelled_images(views.image_size), _steps(views, batch_size), timed)
 
 
 def plain_batches(views: Views, batch_size: int) -> Feed:
@@ -267,7 +267,7 @@ def plain_batches(views: Views, batch_size: int) -> Feed:
     kept: list[tuple[np.ndarray, np.ndarray]] = []
     small = len(views.examples) * views.image_size**2 * 3 < MAX_KEPT_BYTES
 
-    def epoch() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def epoch(_number: int, _skip: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         if kept:
             yield from kept
             return
@@ -277,7 +277,7 @@ def plain_batches(views: Views, batch_size: int) -> Feed:
                 kept.append(batch)
             yield batch
 
-    return Feed(epoch, views.image_size, _steps(views, batch_size))
+    return Feed(epoch, labelled_images(views.image_size), _steps(views, batch_size), timed=False)
 
 
 def _labels(views: Views, chosen: Iterable[int]) -> np.ndarray:

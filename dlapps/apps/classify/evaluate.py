@@ -1,6 +1,7 @@
 """Measures the classifier on labelled pictures."""
 
 import contextlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +55,10 @@ def evaluate(name: str, data: str | None, output: Path | None, strict: bool = Fa
     result = metrics.evaluation(rows[read], truth, model.labels)
     if output is not None:
         files.write(output / "confusion.png", render.confusion_matrix(result, model.labels))
-        worst = _worst(rows[read], truth)
-        pictures = [_thumbnail(examples[read[k]]) for k in worst]
-        titles = [render.mistake(rows[read[k]], truth[k], model.labels) for k in worst]
-        if worst:
+        chosen = worst(rows[read], truth)
+        pictures = [thumbnail(examples[read[k]]) for k in chosen]
+        titles = [render.answer(rows[read[k]], truth[k], model.labels) for k in chosen]
+        if chosen:
             files.write(output / "worst.png", render.contact_sheet(pictures, titles))
     return {**result.measures, "skipped": len(why), "classes": result.classes}
 
@@ -98,11 +99,24 @@ def _held_out(data: str, learnt: dict, options: dict) -> list[Example] | None:
     return dataset.validation if dataset.fingerprint == learnt["fingerprint"] else None
 
 
-def _worst(probabilities: np.ndarray, truth: np.ndarray, most: int = 24) -> list[int]:
+def worst(probabilities: np.ndarray, truth: np.ndarray, most: int = 24) -> list[int]:
     """Returns the mistakes that the model was surest of."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != truth)
     return [int(k) for k in wrong[np.argsort(-probabilities[wrong].max(axis=1))][:most]]
 
 
-def _thumbnail(example: Example) -> np.ndarray:
+def right(probabilities: np.ndarray, truth: np.ndarray, most: int = 12) -> list[int]:
+    """Returns right answers, of every class in turn, those that the model was surest of first."""
+    correct = np.flatnonzero(probabilities.argmax(axis=1) == truth)
+    order = correct[np.argsort(-probabilities[correct].max(axis=1), kind="stable")]
+    seen: Counter = Counter()
+    turn = {}
+    for k in order:
+        turn[int(k)] = seen[truth[k]]
+        seen[truth[k]] += 1
+    return sorted(turn, key=lambda k: (turn[k], int(truth[k])))[:most]
+
+
+def thumbnail(example: Example) -> np.ndarray:
+    """Returns the centre square of a picture, `(224, 224, 3)` uint8."""
     return centre_crop(read_picture(example.source, 224), 224, 1.0)

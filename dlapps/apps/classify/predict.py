@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -19,6 +19,9 @@ from dlapps.data.pipeline import batches_of_views
 BATCH = 32
 # Tracing and folding a graph takes as long as this many pictures called one by one.
 WORTH_COMPILING = 100
+# Pictures read ahead, some 40 MB: as many as are read while the graph compiles.
+AHEAD = 256
+Ask = Callable[[np.ndarray], list[np.ndarray]]
 
 
 def predict(
@@ -61,18 +64,21 @@ def answers(
     def probabilities(images):
         return keras.ops.softmax(model(images, training=False))
 
-    ask = (
-        inference.frozen(probabilities, model.image_size)
-        if len(sources) >= WORTH_COMPILING
-        else lambda images: [keras.ops.convert_to_numpy(probabilities(images))]
-    )
+    def compiled() -> Ask:
+        if len(sources) >= WORTH_COMPILING:
+            return inference.frozen(probabilities, model.image_size)
+        return lambda images: [keras.ops.convert_to_numpy(probabilities(images))]
+
+    ask: Ask | None = None
     short_side = math.ceil(model.image_size / model.crop)
 
     def draw(index: int) -> np.ndarray:
         image = read_picture(sources[index], short_side)
         return centre_crop(image, model.image_size, model.crop)
 
-    for indices, images, bad in batches_of_views(len(sources), draw, BATCH):
+    for indices, images, bad in batches_of_views(len(sources), draw, BATCH, AHEAD):
+        # Compiled with the first batch at hand: meanwhile, the next ones are read.
+        ask = ask or compiled()
         rows = ask(images)[0] if indices else np.empty((0, len(model.labels)), np.float32)
         yield indices, rows, bad
 

@@ -111,9 +111,11 @@ def evaluation_table(measures: dict) -> str:
     return "\n".join(text)
 
 
-def mistake(probabilities: np.ndarray, truth: int, labels: list[str]) -> str:
+def answer(probabilities: np.ndarray, truth: int, labels: list[str]) -> str:
     """Says in a few words what a model took a picture for."""
     answer = int(probabilities.argmax())
+    if answer == truth:
+        return f"{labels[truth]} ({probabilities[answer]:.0%})"
     return f"{labels[truth]}, taken for\n{labels[answer]} ({probabilities[answer]:.0%})"
 
 

@@ -1,0 +1,148 @@
+"""Times training steps with all monitors at their defaults against `fit` without any.
+
+    python benchmarks/monitor_cost.py [--epochs 5] [--steps 67]
+
+Two copies of each network train in turn, an epoch each, in one process; the cost is the median
+over the pairs of how much longer the epoch with monitors took, validation left out.
+"""
+
+import argparse
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlapps import terminal
+from dlapps.apps.classify.model import new_model
+from dlapps.callbacks.activation_monitor import ActivationMonitor
+from dlapps.callbacks.divergence_guard import DivergenceGuard
+from dlapps.callbacks.early_stopping import EarlyStopping
+from dlapps.callbacks.full_state_checkpoint import FullStateCheckpoint
+from dlapps.callbacks.gradient_clipping import GradientClipping
+from dlapps.callbacks.learning_rate_decay import LearningRateDecay
+from dlapps.callbacks.progress import Progress
+from dlapps.callbacks.run_recorder import RunRecorder
+from dlapps.callbacks.update_ratio_logger import UpdateRatioLogger
+
+
+class Turns(keras.callbacks.Callback):
+    """Lets two trainings go on in turn, an epoch each, and takes their times."""
+
+    def __init__(self, turns, own, sides=2):
+        super().__init__()
+        self.turns, self.own, self.sides = turns, own, sides
+        self.seconds = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        with self.turns["passed"]:
+            self.turns["passed"].wait_for(lambda: self.turns["next"] == self.own)
+        self.started = time.perf_counter()
+
+
+class Passes(keras.callbacks.Callback):
+    """Stands last in the list, and hands the turn over."""
+
+    def __init__(self, turns):
+        super().__init__()
+        self.turns = turns
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.turns.seconds.append(time.perf_counter() - self.turns.started)
+        shared = self.turns.turns
+        with shared["passed"]:
+            shared["next"] = (self.turns.own + 1) % self.turns.sides
+            shared["passed"].notify_all()
+
+
+def monitors(folder, look_at, steps):
+    """Returns all monitors, as `training.fit` sets them up."""
+    watched = [GradientClipping(None), UpdateRatioLogger()]
+    if look_at is not None:
+        watched.append(ActivationMonitor(look_at))
+    found = [
+        Progress(lambda line: None, terminal.progress, 100, steps),
+        LearningRateDecay("cosine", 1e-5, 100.0, warm_up=10.0, steps=steps),
+        DivergenceGuard(show=print),
+        *watched,
+        RunRecorder(folder / "history.csv", "benchmark", watched[1:]),
+        EarlyStopping("loss"),
+    ]
+    companions = {str(k): each for k, each in enumerate(found)}
+    return [*found, FullStateCheckpoint(folder / "state.npz", companions, steps=steps)]
+
+
+def measure(make, data, look_at, epochs, steps, **compile_settings):
+    """Returns the times of the epochs without and with monitors, in pairs."""
+    shared = {"passed": threading.Condition(), "next": 0}
+    sides = [Turns(shared, own) for own in range(2)]
+
+    def train(turns, folder):
+        model = make()
+        model.compile(
+            keras.optimizers.AdamW(1e-5),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=False,
+            **compile_settings,
+        )
+        watching = monitors(folder, look_at, steps) if turns.own else []
+        callbacks = [turns, *watching, Passes(turns)]
+        model.fit(data, epochs=epochs + 1, steps_per_epoch=steps, verbose=0, callbacks=callbacks)
+
+    with tempfile.TemporaryDirectory() as folder:
+        threads = [threading.Thread(target=train, args=(side, Path(folder))) for side in sides]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    # The first epoch compiles.
+    return list(zip(sides[0].seconds[1:], sides[1].seconds[1:], strict=True))
+
+
+def finetuning():
+    """Returns the classifier as `--finetune` trains it on the flowers."""
+    model = new_model([*"abcde"], "efficientnet_lite0", 224, 0.2)
+    model.build((None, 224, 224, 3))
+    model.unfreeze(9)
+    return model
+
+
+def head():
+    """Returns the classifier's head."""
+    model = new_model([*"abcde"], "efficientnet_lite0", 224, 0.2)
+    model.build((None, 224, 224, 3))
+    return model.head
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=67)
+    parser.add_argument("--only", choices=("finetune", "head"))
+    settings = parser.parse_args()
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (32, 224, 224, 3)).astype(np.uint8)
+    labels = rng.integers(0, 5, 32)
+    width = head().input_shape[-1]
+    rows = rng.normal(size=(64, width)).astype(np.float32)
+    cases = {
+        "finetune": (finetuning, (images, labels), images[:8], settings.epochs, {}),
+        "head": (head, (rows, np.tile(labels, 2)), None, 20, {"steps_per_execution": 16}),
+    }
+    print("classify   without (ms/step)   with   cost")
+    for name, (make, batch, look_at, epochs, more) in cases.items():
+        if settings.only in (None, name):
+            data = tf.data.Dataset.from_tensors(batch).repeat()
+            pairs = measure(make, data, look_at, epochs, settings.steps, **more)
+            without, with_all = (statistics.median(side) for side in zip(*pairs, strict=True))
+            cost = statistics.median(b / a - 1 for a, b in pairs)
+            unit = 1000 / settings.steps
+            print(f"{name:10} {without * unit:10.2f} {with_all * unit:14.2f} {cost:+8.1%}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""What the commands of all apps have in common."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from dlapps.options import SECTIONS, TRAINING, NearChoice, Option
+
+# Options of prediction that mean something in training too.
+BOTH = ("strict", "output")
+# Options that mean nothing to a run that is resumed.
+NOT_RESUMED = ("config", "show_schedule", "output")
+
+
+class AppCommand(click.Command):
+    """A command whose help sorts the options by what they are for."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        words = [f"--{ctx.params['mode']}"] if ctx.params.get("mode") else []
+        words += [f"--{name}" for name in ("resume",) if ctx.params.get(name)]
+        for param in self.params:
+            said = ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+            section = getattr(param, "section", None)
+            if said and section in TRAINING and not words:
+                raise click.UsageError(
+                    f"{param.opts[0]} is for training: add --train or --finetune."
+                )
+            if said and section in ("Use", "Output") and words and param.name not in BOTH:
+                raise click.UsageError(f"{param.opts[0]} is for prediction, not for {words[0]}.")
+            if said and ctx.params.get("resume") and param.name in NOT_RESUMED:
+                raise click.UsageError(f"{param.opts[0]} does not go with --resume.")
+        return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        records: dict[str, list[tuple[str, str]]] = {section: [] for section in SECTIONS}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None and isinstance(param, click.Option):
+                records[getattr(param, "section", "Output")].append(record)
+        for section, rows in records.items():
+            if rows:
+                with formatter.section(section):
+                    formatter.write_dl(rows)
+
+
+FORMATS = ("table", "json", "jsonl", "csv")
+
+
+def output_options(formats: Sequence[str] = FORMATS) -> Callable[[Callable], Callable]:
+    """Gives a command `--format` and `-o`."""
+
+    def decorate(function: Callable) -> Callable:
+        function = click.option(
+            "-o",
+            "--output",
+            cls=Option,
+            section="Output",
+            type=click.Path(dir_okay=False),
+            metavar="FILE",
+            help="Write the results to a file.",
+        )(function)
+        return click.option(
+            "--format",
+            "format_",
+            cls=Option,
+            section="Output",
+            type=NearChoice(formats),
+            default=formats[0],
+            show_default=True,
+            help="How to write the results.",
+        )(function)
+
+    return decorate
+
+
+def app_arguments(function: Callable) -> Callable:
+    """Gives a command what every app has: INPUTS, the modes, --model, --format and -o.
+
+    The command's function receives `inputs`, `mode` ("train", "finetune" or None), `resume`,
+    `show_schedule`, `model`, `strict`, `format_` and `output`.
+    """
+    function = output_options()(function)
+    function = click.option(
+        "--strict",
+        cls=Option,
+        is_flag=True,
+        help="Stop at the first file that cannot be read, instead of counting and naming them.",
+    )(function)
+    function = click.option(
+        "--model",
+        cls=Option,
+        metavar="MODEL",
+        help="A run folder, a .keras file or the name of a built-in model.",
+    )(function)
+    function = click.option(
+        "--show-schedule",
+        cls=Option,
+        section="Optimize",
+        is_flag=True,
+        help="Draw the learning rate over the epochs, to the terminal or to -o FILE.png, and stop.",
+    )(function)
+    function = click.option(
+        "--resume",
+        cls=Option,
+        section="Watch and resume",
+        metavar="RUN",
+        help="Go on with a run that was stopped, or with more --epochs, where it was.",
+    )(function)
+    for mode, text in (
+        ("finetune", "Train, then adapt what was pretrained at a tenth of the learning rate."),
+        ("train", "Learn the new parts from the dataset that INPUTS names."),
+    ):
+        function = click.option(
+            f"--{mode}", "mode", cls=Option, section="Train", flag_value=mode, help=text
+        )(function)
+    return click.argument("inputs", nargs=-1, metavar="[INPUTS]...")(function)

@@ -1,0 +1,64 @@
+"""The optimizers that `--optimizer` names."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from dlapps.errors import UserError
+
+# Of SGD with momentum, plain or Nesterov's (CS231n).
+MOMENTUM = 0.9
+
+_MAKERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
+    "sgd": keras.optimizers.SGD,
+    "momentum": lambda rate, **more: keras.optimizers.SGD(rate, MOMENTUM, **more),
+    "nesterov": lambda rate, **more: keras.optimizers.SGD(rate, MOMENTUM, nesterov=True, **more),
+    "adagrad": keras.optimizers.Adagrad,
+    "rmsprop": keras.optimizers.RMSprop,
+    "adadelta": keras.optimizers.Adadelta,
+    "adam": keras.optimizers.Adam,
+    # It knows no None.
+    "adamw": lambda rate, weight_decay, **more: keras.optimizers.AdamW(
+        rate, weight_decay or 0.0, **more
+    ),
+}
+
+
+def optimizer(
+    name: str, learning_rate: float, weight_decay: float = 0.0, accumulate: int = 1
+) -> keras.optimizers.Optimizer:
+    """Makes an optimizer.
+
+    Args:
+        name: "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam" or "adamw".
+        learning_rate: A number, so that callbacks can change it.
+        weight_decay: Part of each weight that an update of rate 1 takes away, apart from the
+            gradients (https://arxiv.org/abs/1711.05101), with every optimizer.
+        accumulate: Steps whose gradients are added up to one update.
+
+    Raises:
+        ValueError: If there is no such optimizer.
+    """
+    if name not in _MAKERS:
+        raise ValueError(f"name must be one of {', '.join(_MAKERS)}, got {name!r}.")
+    more: dict[str, Any] = {"gradient_accumulation_steps": accumulate if accumulate > 1 else None}
+    return _MAKERS[name](learning_rate, weight_decay=weight_decay or None, **more)
+
+
+def clipping(clip: str) -> tuple[str | None, float | None]:
+    """Reads `--clip`.
+
+    Args:
+        clip: "none", "auto", or a way and a threshold such as "global-norm:1".
+
+    Returns:
+        What `GradientClipping` takes as `by` and `threshold`.
+    """
+    way, _, threshold = clip.partition(":")
+    if way == "none":
+        return None, None
+    try:
+        return way.replace("-", "_"), float(threshold) if threshold else None
+    except ValueError as error:
+        raise UserError(f"--clip {clip}: '{threshold}' is no threshold.") from error

@@ -1,0 +1,109 @@
+"""Chooses the numbers to compute with by measuring, not by guessing."""
+
+import contextlib
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlapps import files
+from dlapps.errors import UserError
+
+CANDIDATES = ("float32", "mixed_bfloat16", "mixed_float16")
+# A policy must be this much faster than float32 to be worth its rounding.
+WORTH_IT = 1.15
+REPEATS = 3
+
+
+@contextlib.contextmanager
+def chosen(precision: str, kind: str, folder: Path) -> Iterator[str]:
+    """Makes a precision the one of every layer made in the block.
+
+    Args:
+        precision: "auto", or a dtype policy of Keras.
+        kind: What "auto" measures: "convolutions" or "recurrence".
+        folder: Where to keep what was measured, so that it is measured once.
+
+    Yields:
+        The name of the dtype policy.
+    """
+    policy = fastest(kind, folder) if precision == "auto" else precision
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield policy
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def fastest(kind: str, folder: Path) -> str:
+    """Returns the dtype policy that trains fastest on this machine, float32 if it is close.
+
+    Args:
+        kind: "convolutions" or "recurrence".
+        folder: Where to keep what was measured.
+    """
+    devices = [device.name for device in tf.config.list_physical_devices()]
+    machine = [platform.node(), platform.processor(), os.cpu_count(), *devices, tf.__version__]
+    path = folder / "precision.json"
+    key = f"{kind} on {machine}"
+    known: Any = None
+    with contextlib.suppress(OSError, ValueError):
+        known = json.loads(path.read_text(encoding="utf-8"))
+    known = known if isinstance(known, dict) else {}
+    measured = known.get(key)
+    if not _is_measured(measured):
+        measured = {policy: seconds(kind, policy) for policy in CANDIDATES}
+        with contextlib.suppress(UserError):  # It costs seconds to measure again, no more.
+            files.write(path, json.dumps({**known, key: measured}, indent=2))
+    best = min(measured, key=lambda policy: measured[policy])
+    return best if measured["float32"] > WORTH_IT * measured[best] else "float32"
+
+
+def _is_measured(kept: Any) -> TypeGuard[dict[str, float]]:
+    times = [kept.get(policy) for policy in CANDIDATES] if isinstance(kept, dict) else [None]
+    return all(isinstance(time, float) for time in times)
+
+
+def seconds(kind: str, policy: str) -> float:
+    """Returns the time of one training step of a small network, seconds.
+
+    Args:
+        kind: "convolutions" for a block as in EfficientNet, "recurrence" for an LSTM.
+        policy: A dtype policy of Keras.
+    """
+    network, shape = _NETWORKS[kind](policy)
+    model = keras.Sequential([keras.Input(shape), *network, keras.layers.Dense(2, dtype="float32")])
+    model.compile("sgd", "mse", jit_compile=False)
+    x, y = np.ones((8, *shape), np.float32), np.ones((8, 2), np.float32)
+    model.train_on_batch(x, y)  # Compiles.
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        model.train_on_batch(x, y)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _convolutions(policy: str) -> tuple[list[keras.layers.Layer], tuple[int, ...]]:
+    layers = [
+        keras.layers.Conv2D(192, 1, activation="relu6", dtype=policy),
+        keras.layers.DepthwiseConv2D(3, padding="same", activation="relu6", dtype=policy),
+        keras.layers.Conv2D(64, 1, dtype=policy),
+        keras.layers.GlobalAveragePooling2D(dtype=policy),
+    ]
+    return layers, (28, 28, 64)
+
+
+def _recurrence(policy: str) -> tuple[list[keras.layers.Layer], tuple[int, ...]]:
+    return [keras.layers.LSTM(128, dtype=policy)], (32, 128)
+
+
+_NETWORKS = {"convolutions": _convolutions, "recurrence": _recurrence}

@@ -1,0 +1,294 @@
+import contextlib
+import pickle
+import random
+import resource
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from dlapps.callbacks import full_state_checkpoint
+from dlapps.callbacks.full_state_checkpoint import (
+    FullStateCheckpoint,
+    TrainingStoppedError,
+    read_state,
+    write_state,
+)
+from dlapps.callbacks.learning_rate_decay import LearningRateDecay
+from dlapps.data.array_batches import ArrayBatches
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(11, 3)).astype(np.float32)
+Y = X.sum(axis=1, keepdims=True)
+STEPS = 3
+EPOCHS = 3
+
+
+def compiled(units=6, optimizer="adam"):
+    keras.utils.set_random_seed(0)
+    hidden = [keras.layers.Dense(units, "relu"), keras.layers.Dropout(0.4)]
+    model = keras.Sequential([keras.Input((3,)), *hidden, keras.layers.Dense(1)])
+    measures = [keras.metrics.MeanAbsoluteError(name="error")]
+    # Eagerly, for a step is compiled as long as a hundred of these take.
+    model.compile(optimizer, "mse", metrics=measures, run_eagerly=True)
+    return model, measures
+
+
+def asked(*times):
+    """Answers "enough" the given times that it is asked, counted from 1."""
+    answers = iter(range(1, 1000))
+    return lambda: "enough" if next(answers) in times else None
+
+
+class Draws(keras.callbacks.Callback):
+    """Draws two random numbers an epoch into the logs."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs |= {"python": random.random(), "numpy": np.random.uniform()}
+
+
+def play(path, state=None, others=(), **settings):
+    """Trains, or goes on from a state; returns the weights, and the logs of each epoch."""
+    model, measures = compiled()
+    decay = LearningRateDecay("cosine", 0.1, EPOCHS, steps=STEPS)
+    settings = {"seconds": None, "steps": STEPS, **settings}
+    checkpoint = FullStateCheckpoint(path, {"decay": decay}, measures, **settings)
+    if state is not None:
+        checkpoint.restore(model, state)
+    data = ArrayBatches(X, Y, 4, seed=0)
+    data.seek(checkpoint.epoch, checkpoint.step)
+    history = model.fit(
+        data.dataset,
+        initial_epoch=checkpoint.epoch,
+        epochs=EPOCHS,
+        callbacks=[decay, Draws(), *others, checkpoint],
+        verbose=0,
+        shuffle=False,
+    )
+    rows = zip(*history.history.values(), strict=True)
+    logs = dict(zip(history.epoch, rows, strict=True))
+    return model.get_weights(), logs
+
+
+def assert_same(one, other):
+    for left, right in zip(one, other, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory):
+    """Weights and logs of a training that ran through, and the last state."""
+    path = tmp_path_factory.mktemp("whole") / "state.npz"
+    return *play(path), read_state(path)
+
+
+@pytest.mark.parametrize("step", range(1, STEPS * EPOCHS))
+def test_stopped_at_any_step_and_resumed_it_ends_as_if_never_stopped(never_stopped, tmp_path, step):
+    path = tmp_path / "state.npz"
+    with pytest.raises(TrainingStoppedError, match="enough"):
+        play(path, stop=asked(step))
+    state = read_state(path)
+    assert (state["epoch"], state["step"]) == divmod(step, STEPS)
+    weights, logs = play(path, state)
+    assert_same(weights, never_stopped[0])
+    assert logs == {k: row for k, row in never_stopped[1].items() if k in logs}
+    assert [*logs] == [*range(state["epoch"], EPOCHS)]
+
+
+def test_stopped_after_every_single_step_it_ends_as_if_never_stopped(never_stopped, tmp_path):
+    path, state = tmp_path / "state.npz", None
+    for _ in range(STEPS * EPOCHS):
+        with pytest.raises(TrainingStoppedError):
+            play(path, state, stop=asked(1))
+        state = read_state(path)
+    assert (state["epoch"], state["step"]) == (EPOCHS, 0)
+    np.testing.assert_equal(state, never_stopped[2])
+    weights, logs = play(path, state)
+    assert_same(weights, never_stopped[0])
+    assert not logs  # There is no epoch left.
+
+
+def test_a_training_that_died_goes_on_from_the_last_epoch(never_stopped, tmp_path):
+    def die(batch, logs):
+        if next(steps) == 2 * STEPS + 1:
+            raise MemoryError
+
+    steps, path = iter(range(100)), tmp_path / "state.npz"
+    with pytest.raises(MemoryError):
+        play(path, others=[keras.callbacks.LambdaCallback(on_train_batch_end=die)])
+    state = read_state(path)
+    assert (state["epoch"], state["step"]) == (2, 0)
+    weights, logs = play(path, state)
+    assert_same(weights, never_stopped[0])
+    assert logs == {2: never_stopped[1][2]}
+
+
+def test_the_end_of_an_epoch_is_no_reason_to_stop_but_those_of_others_are(tmp_path):
+    def stop(epoch, logs):
+        callback.model.stop_training = epoch == 1
+
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=stop)
+    _, logs = play(tmp_path / "state.npz", others=[callback])
+    assert [*logs] == [0, 1]
+
+
+def counted_saves(monkeypatch, path, **settings):
+    saved = []
+    monkeypatch.setattr(
+        full_state_checkpoint,
+        "write_state",
+        lambda path, state: saved.append((state["epoch"], state["step"])),
+    )
+    play(path, **settings)
+    return saved
+
+
+def test_a_state_is_saved_after_every_epoch(monkeypatch, tmp_path):
+    assert counted_saves(monkeypatch, tmp_path / "a.npz") == [(1, 0), (2, 0), (3, 0)]
+
+
+def test_within_an_epoch_a_state_is_saved_when_enough_time_has_passed(monkeypatch, tmp_path):
+    steps = [divmod(step, STEPS) for step in range(1, STEPS * EPOCHS + 1)]
+    path = tmp_path / "a.npz"
+    assert counted_saves(monkeypatch, path, seconds=0.0) == steps
+    assert counted_saves(monkeypatch, path, seconds=1e6) == [(1, 0), (2, 0), (3, 0)]
+
+
+def test_what_was_noted_comes_back(tmp_path):
+    path = tmp_path / "made/on/the/way/state.npz"
+    play(path, note={"phase": "head", "options": {"seed": 3}})
+    assert read_state(path)["note"] == {"phase": "head", "options": {"seed": 3}}
+
+
+def test_a_full_disk_is_told_and_leaves_the_state_before(never_stopped, monkeypatch, tmp_path):
+    def full(file, **arrays):
+        if len(said) < 1 and (tmp_path / "state.npz").exists():
+            file.write(b"half of it")
+            raise OSError(28, "No space left on device")
+        savez(file, **arrays)
+
+    savez, said = np.savez, []
+    monkeypatch.setattr(np, "savez", full)
+    path = tmp_path / "state.npz"
+    epochs = []
+
+    def look(epoch, logs):
+        epochs.append(read_state(path)["epoch"] if path.exists() else 0)
+
+    look_back = keras.callbacks.LambdaCallback(on_epoch_begin=look)
+    weights, _ = play(path, show=said.append, others=[look_back])
+    assert said == [f"{path} could not be saved: No space left on device. The one before stays."]
+    assert epochs == [0, 1, 1]
+    assert_same(weights, never_stopped[0])
+    assert read_state(path)["epoch"] == 3
+    assert [each.name for each in tmp_path.iterdir()] == ["state.npz"]
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        pytest.param({"units": 5}, "weights of other shapes", id="model"),
+        pytest.param({"optimizer": "sgd"}, "variables of the optimizer of other", id="optimizer"),
+    ],
+)
+def test_a_state_of_another_training_is_refused(never_stopped, tmp_path, other, message):
+    model, measures = compiled(**other)
+    checkpoint = FullStateCheckpoint(tmp_path / "a.npz", metrics=measures)
+    with pytest.raises(ValueError, match=message):
+        checkpoint.restore(model, never_stopped[2])
+
+
+def test_a_state_of_other_callbacks_is_refused(never_stopped, tmp_path):
+    model, measures = compiled()
+    checkpoint = FullStateCheckpoint(tmp_path / "a.npz", {"guard": None}, measures)
+    with pytest.raises(ValueError, match=r"companions must be .* but decay, guard differ\."):
+        checkpoint.restore(model, never_stopped[2])
+
+
+KEPT = {
+    "numbers": [1, -2.5, float("inf"), None, True],
+    "arrays": {"a": [np.arange(6, dtype=np.float32).reshape(2, 3)], "b": np.array(7, np.uint32)},
+    "empty": [np.zeros((0, 3), np.int64), [], {}],
+    "text": "größer",
+}
+
+
+def test_a_state_is_read_as_it_was_written(tmp_path):
+    write_state(tmp_path / "a.npz", KEPT)
+    again = read_state(tmp_path / "a.npz")
+    np.testing.assert_equal(again, KEPT)
+    assert [each.dtype for each in (again["arrays"]["a"][0], again["arrays"]["b"])] == [
+        np.float32,
+        np.uint32,
+    ]
+
+
+def test_numbers_of_numpy_and_tuples_are_written_as_those_of_python(tmp_path):
+    write_state(tmp_path / "a.npz", {"a": (np.float64(0.1), np.int32(3)), "b": np.bool_(True)})
+    assert read_state(tmp_path / "a.npz") == {"a": [0.1, 3], "b": True}
+
+
+def test_no_damage_of_a_checkpoint_is_more_than_one_error(tmp_path):
+    path, kept = tmp_path / "a.npz", {"a": [np.arange(4, dtype=np.float32)], "b": 3}
+    write_state(path, kept)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(bytes([*whole[:place], whole[place] ^ 1, *whole[place + 1 :]]))
+        with contextlib.suppress(ValueError):  # Or it is in a field that nobody reads.
+            np.testing.assert_equal(read_state(path), kept)
+    for length in range(0, len(whole), 5):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"a\.npz is damaged, or no checkpoint\.$"):
+            read_state(path)
+
+
+class Trap:
+    def __reduce__(self):
+        return Path.touch, (Path("executed"),)
+
+
+def test_nothing_in_a_checkpoint_is_executed(tmp_path):
+    outline = np.frombuffer(b'{"a": {"__array__": "a0"}}', np.uint8)
+    np.savez(tmp_path / "a.npz", outline=outline, a0=np.array([Trap()], object))
+    (tmp_path / "b.npz").write_bytes(pickle.dumps(Trap()))
+    for name in ("a.npz", "b.npz"):
+        with pytest.raises(ValueError, match="is damaged, or no checkpoint"):
+            read_state(tmp_path / name)
+    assert not (tmp_path / "executed").exists()
+    pickle.loads(pickle.dumps(Trap()))
+    assert (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        pytest.param(b"[]", id="list"),
+        pytest.param(b"{", id="not-json"),
+        pytest.param(b'{"a": {"__array__": "a9"}}', id="array-missing"),
+        pytest.param(b'{"a": {"__array__": [1]}}', id="array-unnamed"),
+    ],
+)
+def test_what_is_no_state_is_refused(tmp_path, outline):
+    np.savez(tmp_path / "a.npz", outline=np.frombuffer(outline, np.uint8))
+    with pytest.raises(ValueError, match="no checkpoint"):
+        read_state(tmp_path / "a.npz")
+
+
+def test_a_checkpoint_that_is_not_there_is_another_error():
+    with pytest.raises(FileNotFoundError):
+        read_state(Path("no.npz"))
+
+
+def test_a_disk_without_space_leaves_the_checkpoint_before_and_no_litter(tmp_path):
+    path = tmp_path / "state.npz"
+    write_state(path, KEPT)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_state(path, {"large": [np.zeros(1000)] * 3})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    np.testing.assert_equal(read_state(path), KEPT)
+    assert [each.name for each in tmp_path.iterdir()] == ["state.npz"]
