@@ -31,7 +31,8 @@ class Face(click.Group):
             click.echo(error.format_message())
             sys.exit(error.exit_code)
         except click.ClickException as error:
-            click.echo(f"Error: {error.format_message()}", err=True)
+            prefix = getattr(error, "prefix", "Error: ")
+            click.echo(f"{prefix}{error.format_message()}", err=True)
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             click.echo("Stopped.", err=True)

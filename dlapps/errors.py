@@ -13,6 +13,8 @@ class UserError(click.ClickException):
         message: What is wrong, with the value; what was expected; what to do.
     """
 
+    prefix = "Error: "  # What stands before the message.
+
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """Returns ` Did you mean 'x'?` for the nearest of `words`, or nothing if none is near."""

@@ -102,6 +102,7 @@ class Stopped(UserError):  # noqa: N818  no error: the user asked for it
     """
 
     exit_code = 130  # 128 + SIGINT, as shells count it
+    prefix = ""
 
     def __init__(self, how: str, run: Run):
         self.how = how

@@ -50,6 +50,7 @@ class Phase:
         weight_decay: Part of each weight that an update of rate 1 would take away.
         measure: A name in the logs that tells which epoch is best.
         higher_is_better: Whether more of it is better.
+        chance: Loss of a model that knows nothing; what is better has not diverged.
         average: Weight of the past in the average of the weights that is validated and kept; 0 for
             the last weights.
         steps_at_once: Steps that run without a look from Python; more are faster where each is
@@ -62,6 +63,7 @@ class Phase:
     weight_decay: float = 0.0
     measure: str = "val_loss"
     higher_is_better: bool = False
+    chance: float = 0.0
     average: float = 0.0
     steps_at_once: int = 1
 
@@ -191,7 +193,7 @@ def _companions(
     return {
         "progress": Progress(terminal.note, terminal.progress, phase.epochs, data.steps),
         "rate": decay(config, phase, data.steps),
-        "guard": DivergenceGuard(config.on_divergence, show=terminal.note),
+        "guard": DivergenceGuard(config.on_divergence, chance=phase.chance, show=terminal.note),
         **monitors,
         "recorder": RunRecorder(
             run.folder / "history.csv",

@@ -110,8 +110,9 @@ def test_a_record_that_tells_too_little_is_refused(name):
 
 
 def test_options_of_another_version_are_left_out():
-    folder = write_run()
+    folder = write_run(noted={"later": 3})
     record = json.loads((folder / "run.json").read_text())
+    record["options"]["later"] = 3
     del record["options"]["clip"]
     (folder / "run.json").write_text(json.dumps(record))
     assert resume(folder)[1] == KEPT

@@ -55,6 +55,13 @@ def test_a_warm_up_is_drawn_rising(capsys):
     assert set(columns[half:]) == {TOP}
 
 
+def test_a_warm_up_by_epochs_does_not_begin_with_an_epoch_of_nothing(capsys):
+    config = dataclasses.replace(PLAIN, warm_up=0.5, schedule_per="epoch")
+    columns = heights(drawn(capsys, config, epochs=4))
+    assert columns[0] == TOP / 2
+    assert set(columns) == {TOP / 2, TOP}
+
+
 def test_rates_that_are_set_for_an_epoch_are_drawn_as_steps(capsys):
     config = dataclasses.replace(PLAIN, schedule="exponential", schedule_per="epoch")
     assert len(set(heights(drawn(capsys, config, epochs=4)))) == 4

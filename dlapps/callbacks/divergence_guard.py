@@ -28,6 +28,8 @@ class DivergenceGuard(keras.callbacks.Callback):
         factor: How far above the baseline is too far, above 1.
         grace: Steps at the start in which only a loss that is no number counts.
         smoothing: Weight of the past in the smoothed loss, in [0, 1).
+        chance: Loss of a model that knows nothing; what is better has not diverged, as when a
+            head that knows its examples by heart is fine-tuned.
         every: Steps from one good state that is kept to the next.
         cut: Factor on the learning rate at a rollback, in (0, 1).
         times: Rollbacks after which the next divergence stops the training.
@@ -40,6 +42,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         factor: float = 3.0,
         grace: int = 50,
         smoothing: float = 0.9,
+        chance: float = 0.0,
         every: int = 50,
         cut: float = 0.5,
         times: int = 3,
@@ -62,6 +65,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         self.smoothing = smoothing
         # Steps after which the smoothed loss tells more than the chance of single batches.
         self.settled = min(float(grace), 1 / (1 - smoothing))
+        self.chance = chance
         self.every = every
         self.cut = cut
         self.times = times
@@ -143,15 +147,18 @@ class DivergenceGuard(keras.callbacks.Callback):
             self.original = min(self.original, smoothed)
         limit = self._limit()
         if self.since > self.grace and smoothed > limit:
-            usual = limit / self.factor
-            return f"The loss is {smoothed:.4g}, over {self.factor:g} times its usual {usual:.4g}"
+            usual = f"{self.factor:g} times its usual {limit / self.factor:.4g}"
+            if limit == self.chance:
+                usual = f"the {limit:.4g} of a model that knows nothing"
+            return f"The loss is {smoothed:.4g}, over {usual}"
         if self.since >= self.settled:
             self.lowest = min(self.lowest, smoothed)
         self.told = False
         return None
 
     def _limit(self):
-        return self.factor * max(self.lowest, FLOOR * abs(self.original))
+        baseline = max(self.lowest, FLOOR * abs(self.original))
+        return max(self.factor * baseline, self.chance)
 
     def _keep(self, steps):
         """Keeps the state from time to time, once the step after it has shown that it is good."""

@@ -316,3 +316,13 @@ def test_a_resumed_training_goes_back_to_the_same_weights(tmp_path):
 def test_a_setting_that_makes_no_sense_is_refused(settings, words):
     with pytest.raises(ValueError, match=words):
         DivergenceGuard(**settings)
+
+
+def test_what_is_better_than_chance_has_not_diverged():
+    said = []
+    guard = DivergenceGuard("stop", grace=10, chance=1.6, show=said.append)
+    player = Player(guard)
+    player.play([0.05] * 40 + [1.0] * 40)
+    assert guard.gave_up is None
+    player.play([3.0] * 40)
+    assert "over the 1.6 of a model that knows nothing" in guard.gave_up

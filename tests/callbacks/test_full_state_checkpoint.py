@@ -124,13 +124,21 @@ def test_a_training_that_died_goes_on_from_the_last_epoch(never_stopped, tmp_pat
     assert logs == {2: never_stopped[1][2]}
 
 
-def test_the_end_of_an_epoch_is_no_reason_to_stop_but_those_of_others_are(tmp_path):
-    def stop(epoch, logs):
-        callback.model.stop_training = epoch == 1
+@pytest.mark.parametrize(
+    ("hook", "last"),
+    [
+        pytest.param("on_epoch_end", 1, id="after-an-epoch"),
+        pytest.param("on_train_batch_end", STEPS - 1, id="at-its-last-step"),
+    ],
+)
+def test_the_end_of_an_epoch_is_no_reason_to_stop_but_those_of_others_are(tmp_path, hook, last):
+    def stop(number, logs):
+        if number == last:
+            callback.model.stop_training = True
 
-    callback = keras.callbacks.LambdaCallback(on_epoch_end=stop)
+    callback = keras.callbacks.LambdaCallback(**{hook: stop})
     _, logs = play(tmp_path / "state.npz", others=[callback])
-    assert [*logs] == [0, 1]
+    assert [*logs] == ([0, 1] if hook == "on_epoch_end" else [0])
 
 
 def counted_saves(monkeypatch, path, **settings):

@@ -29,7 +29,7 @@ class Config(TrainingConfig):
         section=OPTIMIZE,
     )
     head_epochs: int = option(
-        15, "Passes over the features before --finetune.", click.IntRange(min=1)
+        6, "Passes over the features before --finetune.", click.IntRange(min=1)
     )
     backbone: str = option(
         "efficientnet_lite0", "Pretrained feature extractor; 'dlapps models' lists them."

@@ -104,6 +104,7 @@ def train_head(
         config.learning_rate,
         0.0 if config.overfit_batches else config.weight_decay,
         **MEASURE,
+        chance=math.log(len(dataset.labels)),
         steps_at_once=HEAD_STEPS,
     )
     return training.fit(
@@ -132,6 +133,7 @@ def finetune(
     """
     model.unfreeze(num_blocks)
     regular = not config.overfit_batches
+    model.head.get_layer("standardization").trainable = regular
     augmentation = AUGMENTATIONS[config.augment] if regular else None
     views = Views(dataset.train, model.image_size, model.crop, augmentation, config.seed)
     plain = Views(dataset.validation, model.image_size, model.crop)
@@ -143,6 +145,7 @@ def finetune(
         config.learning_rate / 10,
         config.weight_decay if regular else 0.0,
         **MEASURE,
+        chance=math.log(len(dataset.labels)),
         average=config.average if regular else 0.0,
     )
     terminal.note(f"Fine-tuning the last {num_blocks} blocks of {config.backbone}.")
