@@ -8,6 +8,9 @@ from pathlib import Path
 
 from dlapps.errors import UserError, reason
 
+# Names that `replacement` gives to what is being written; only a kill leaves one behind.
+BESIDE = ".*.????????.*"
+
 
 @contextlib.contextmanager
 def replacement(path: Path) -> Iterator[Path]:

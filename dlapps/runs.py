@@ -149,6 +149,8 @@ def _held(folder: Path) -> Iterator[None]:
     except filelock.Timeout as error:
         raise UserError(f"{folder} is being trained by another process.") from error
     with lock:
+        for left in folder.rglob(files.BESIDE):  # by a process that was killed
+            left.unlink(missing_ok=True)
         yield
 
 

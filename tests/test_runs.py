@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from dlapps import runs
+from dlapps import files, runs
 from dlapps.errors import UserError
 
 
@@ -150,6 +150,19 @@ def test_a_run_that_another_process_trains_is_refused_and_left_alone(tmp_path):
         assert record_in(run)["state"] == "running"
     with runs.recorded(runs.read(run.folder)):
         pass  # Now it may.
+
+
+def test_what_a_killed_process_left_half_written_is_cleared_away(half_done):
+    with files.replacement(half_done.folder / "history.csv") as beside:
+        (half_done.folder / "checkpoint").mkdir(exist_ok=True)
+        for folder in (".", "checkpoint"):
+            (half_done.folder / folder / beside.name).write_bytes(b"half")
+    kept = {path for path in half_done.folder.rglob("*") if path.name != beside.name}
+    (half_done.folder / ".notes").touch()
+    with runs.recorded(half_done):
+        pass
+    found = {*half_done.folder.rglob("*")}
+    assert found - {half_done.folder / ".lock"} == kept | {half_done.folder / ".notes"}
 
 
 def test_a_process_that_is_killed_lets_go_of_its_run(tmp_path):

@@ -93,6 +93,7 @@ def test_a_few_steps_need_no_warm_up(model, run):
 def test_fewer_examples_than_a_batch_or_than_run_at_once_are_learnt_too(model, run, examples):
     phase = dataclasses.replace(PHASE, epochs=3, steps_at_once=4)
     fit(model, run, phase, x=X[:examples], batch_size=16)
+    assert model.steps_per_execution == 4
     assert int(model.optimizer.iterations) == 3 * math.ceil(examples / 16)
     assert [row["epoch"] for row in rows(run)] == ["1", "2", "3"]
 

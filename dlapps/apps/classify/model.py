@@ -8,7 +8,6 @@ from keras import ops
 
 from dlapps import backbones, saving
 from dlapps.errors import UserError
-from dlapps.layers.standardization import Standardization
 from dlapps.weights import efficientnet_lite0
 
 # Grids finer than this hold edges and textures, which say little about a class (measured on
@@ -67,7 +66,9 @@ class ImageClassifier(keras.Model):
         self.head = keras.Sequential(
             [
                 # Grids differ in scale; `standardize` gives it the statistics of the training set.
-                Standardization(trainable=False, name="standardization"),
+                keras.layers.BatchNormalization(
+                    center=False, scale=False, epsilon=1e-6, trainable=False, name="standardization"
+                ),
                 keras.layers.Dropout(dropout, name="dropout"),
                 # Zeros: the first loss is ln(classes), and no class is preferred by chance.
                 keras.layers.Dense(
@@ -150,8 +151,6 @@ class ImageClassifier(keras.Model):
     def unfreeze(self, num_blocks):
         """Lets the last blocks of the backbone learn; all batch norms stay as they are.
 
-        The head follows the mean of the features from then on.
-
         Args:
             num_blocks: How many blocks, counted from the output; 0 for none.
         """
@@ -160,7 +159,6 @@ class ImageClassifier(keras.Model):
             for layer in group:
                 is_norm = isinstance(layer, keras.layers.BatchNormalization)
                 layer.trainable = distance < num_blocks and not is_norm
-        self.head.get_layer("standardization").trainable = num_blocks > 0
 
     def get_config(self):
         return {

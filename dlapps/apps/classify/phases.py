@@ -133,7 +133,6 @@ def finetune(
     """
     model.unfreeze(num_blocks)
     regular = not config.overfit_batches
-    model.head.get_layer("standardization").trainable = regular
     augmentation = AUGMENTATIONS[config.augment] if regular else None
     views = Views(dataset.train, model.image_size, model.crop, augmentation, config.seed)
     plain = Views(dataset.validation, model.image_size, model.crop)

@@ -136,6 +136,26 @@ def test_every_epoch_has_every_picture_once_in_another_order(shapes):
     assert epochs[0] != epochs[1]
 
 
+def test_views_go_on_from_any_step_of_any_epoch(shapes):
+    found = data.read_dataset(str(shapes))
+    augmentation = AUGMENTATIONS["standard"]
+
+    def drawn(epoch, step, passes):
+        views = data.Views(found.train, 32, 1.0, augmentation, seed=3)
+        with data.shuffled_batches(views, 5) as feed:
+            feed.seek(epoch, step)
+            dataset = feed.dataset
+            return [[*dataset.as_numpy_iterator()] for _ in range(passes)]
+
+    whole = drawn(0, 0, passes=3)
+    resumed = drawn(1, 2, passes=2)
+    assert [len(epoch) for epoch in resumed] == [2, 4]
+    for expected, batches in zip([whole[1][2:], whole[2]], resumed, strict=True):
+        for one, other in zip(expected, batches, strict=True):
+            np.testing.assert_array_equal(one[0], other[0])
+            np.testing.assert_array_equal(one[1], other[1])
+
+
 def test_plain_batches_are_the_same_in_every_epoch(shapes):
     found = data.read_dataset(str(shapes))
     views = data.Views(found.train, 32, 1.0)
