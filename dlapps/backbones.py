@@ -1,9 +1,10 @@
 """Pretrained feature extractors by name, each with its pyramid and its preprocessing."""
 
+import contextlib
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,19 +79,32 @@ def check_name(name: str) -> None:
         )
 
 
-def build(name: str) -> Backbone:
+def build(name: str, policy: keras.DTypePolicy | None = None) -> Backbone:
     """Builds a backbone with random weights, which a saved model then fills.
 
     Args:
         name: `efficientnet_lite0`, or `keras:` and a name of `keras.applications`.
+        policy: Of all its layers; None for Keras' global one.
 
     Raises:
         UserError: If there is no such backbone.
     """
     check_name(name)
-    if name == BUILT_IN:
-        return Backbone(ImageNormalization((127.0,) * 3, (128.0,) * 3), _efficientnet_lite0())
-    return _application(name, weights=None)
+    with _policy(policy or keras.config.dtype_policy()):
+        if name == BUILT_IN:
+            return Backbone(ImageNormalization((127.0,) * 3, (128.0,) * 3), _efficientnet_lite0())
+        return _application(name, weights=None)
+
+
+@contextlib.contextmanager
+def _policy(policy: keras.DTypePolicy) -> Iterator[None]:
+    """Makes a policy that of all layers: ready-made networks take no other word for it."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def pretrained(name: str) -> Backbone:

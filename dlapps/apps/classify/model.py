@@ -60,16 +60,21 @@ class ImageClassifier(keras.Model):
         self.crop = crop
         self.every_block = every_block
         self.dropout = dropout
-        built = backbones.build(backbone)
+        built = backbones.build(backbone, self.dtype_policy)
         self.normalization = built.normalization
         self.network = _with_grids(built.network, every_block)
         self.head = keras.Sequential(
             [
                 # Grids differ in scale; `standardize` gives it the statistics of the training set.
                 keras.layers.BatchNormalization(
-                    center=False, scale=False, epsilon=1e-6, trainable=False, name="standardization"
+                    center=False,
+                    scale=False,
+                    epsilon=1e-6,
+                    trainable=False,
+                    dtype="float32",
+                    name="standardization",
                 ),
-                keras.layers.Dropout(dropout, name="dropout"),
+                keras.layers.Dropout(dropout, dtype="float32", name="dropout"),
                 # Zeros: the first loss is ln(classes), and no class is preferred by chance.
                 keras.layers.Dense(
                     len(self.labels), kernel_initializer="zeros", dtype="float32", name="logits"

@@ -118,3 +118,15 @@ def test_what_the_tail_learns_the_whole_knows(images):
     tail.fit(inputs, np.array([0, 1]), epochs=2, verbose=0)
     changed = {w.path for w in whole.weights if not np.array_equal(before[w.path], w.numpy())}
     assert changed == {weight.path for weight in whole.trainable_weights}
+
+
+def test_a_model_in_mixed_precision_answers_after_loading_as_before(images, tmp_path):
+    made = ImageClassifier(["cat", "dog"], image_size=64, dtype="mixed_bfloat16")
+    made.build((None, 64, 64, 3))
+    made.head.get_layer("logits").kernel.assign(
+        np.random.default_rng(0).normal(size=made.head.get_layer("logits").kernel.shape)
+    )
+    made.save(tmp_path / "model.keras")
+    again = load_model(str(tmp_path / "model.keras"))
+    assert again.network.layers[-1].compute_dtype == "bfloat16"
+    np.testing.assert_array_equal(again(images), made(images))
