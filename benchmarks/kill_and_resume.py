@@ -1,10 +1,11 @@
 """Kills a training at random moments, resumes it, and compares it with one never stopped.
 
-    python benchmarks/kill_and_resume.py DATA --kills 20 [--options "--batch-size 8 ..."]
+python benchmarks/kill_and_resume.py DATA --kills 20 [--options "--batch-size 8 ..."]
 """
 
 import argparse
 import csv
+import json
 import random
 import shlex
 import shutil
@@ -36,16 +37,23 @@ def history(run):
         return [{name: row[name] for name in row if name not in CLOCKS} for row in rows]
 
 
+def finished(run):
+    """Returns whether a run says that it is finished."""
+    record = Path(run, "run.json")
+    return record.exists() and json.loads(record.read_text())["state"] == "finished"
+
+
 def weights(run):
     """Returns all arrays of a run's model by their name in the file."""
     found = {}
     with zipfile.ZipFile(Path(run, "model.keras")) as archive, tempfile.TemporaryDirectory() as at:
         with h5py.File(archive.extract("model.weights.h5", at)) as file:
-            file.visititems(
-                lambda name, item: found.update({name: item[()]})
-                if isinstance(item, h5py.Dataset)
-                else None
-            )
+
+            def keep(name, item):
+                if isinstance(item, h5py.Dataset):
+                    found[name] = item[()]
+
+            file.visititems(keep)
     return found
 
 
@@ -89,9 +97,12 @@ def main():
             else:
                 words = [settings.app, "--resume", broken]
             done = len(history(broken))
+            if finished(broken):  # Killed on its way out.
+                words = ["models"]
             killed = stopped_at_random(words, broken, rng, longest, signal.SIGKILL)
             lost += len(history(broken)) < done
             kills += killed
+            killed = killed and not finished(broken)
             print(f"{'killed' if killed else 'finished'} with {len(history(broken))} epochs")
             if not killed:
                 rounds += 1

@@ -8,19 +8,26 @@ from zipfile import BadZipFile
 import keras
 
 from dlapps import runs
-from dlapps.errors import UserError, nearest
+from dlapps.errors import UserError, nearest, reason
 from dlapps.files import replacement
 
 Model = TypeVar("Model", bound=keras.Model)
 
 
 def save(model: keras.Model, path: Path) -> None:
-    """Writes a model to a `.keras` file, whole or not at all, without its optimizer's state."""
+    """Writes a model to a `.keras` file, whole or not at all, without its optimizer's state.
+
+    Raises:
+        UserError: If that is not possible.
+    """
     twin = type(model).from_config(model.get_config())
     twin.build_from_config(model.get_build_config())
     twin.set_weights(model.get_weights())
-    with replacement(path) as beside:
-        twin.save(beside)
+    try:
+        with replacement(path) as beside:
+            twin.save(beside)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {reason(error)}.") from error
 
 
 def load(name: str, kind: type[Model], built_in: Mapping[str, Callable[[], Model]]) -> Model:

@@ -1,5 +1,6 @@
 import io
 import json
+import resource
 import zipfile
 
 import h5py
@@ -49,6 +50,20 @@ def test_a_saved_model_says_what_the_model_said(model, tmp_path):
     loaded = saving.load("a.keras", Small, {})
     assert loaded.units == 5
     np.testing.assert_array_equal(loaded(ROWS), model(ROWS))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.keras"]
+
+
+def test_a_full_disk_is_told_and_leaves_the_model_before(model, tmp_path):
+    saving.save(model, tmp_path / "a.keras")
+    before = (tmp_path / "a.keras").read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with pytest.raises(UserError, match=r"a\.keras cannot be written: File too large\."):
+            saving.save(model, tmp_path / "a.keras")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert (tmp_path / "a.keras").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.keras"]
 
 

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from dlapps import runs, training
+from dlapps.callbacks import run_recorder
 from dlapps.data.array_batches import ArrayBatches
 from dlapps.errors import UserError
 from dlapps.training_config import TrainingConfig
@@ -125,6 +126,15 @@ def test_tensorboard_gets_the_same_numbers(model, run):
     for step, row in enumerate(rows(run), start=1):
         for name in ("loss", "val_accuracy", "learning_rate", "seconds"):
             assert written[f"head/{name}", step] == pytest.approx(float(row[name]))
+
+
+def test_a_history_that_cannot_be_written_is_one_line(model, run, monkeypatch):
+    def full(path, content):
+        raise UserError(f"{path} cannot be written: No space left on device.")
+
+    monkeypatch.setattr(run_recorder.files, "write", full)
+    with pytest.raises(UserError, match=r"history\.csv cannot be written: No space left on"):
+        fit(model, run)
 
 
 def test_saves_whenever_an_epoch_is_the_best(model, run):

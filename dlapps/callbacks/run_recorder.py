@@ -1,6 +1,7 @@
 """Writes down what happened in every epoch of a training."""
 
 import csv
+import io
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from dlapps import files
 from dlapps.callbacks._updates import innermost
-from dlapps.files import replacement
 
 LAYERS = "layers.csv"
 # What TensorBoard's own tf.summary.scalar writes; that needs TensorBoard to be installed.
@@ -112,9 +113,10 @@ class RunRecorder(keras.callbacks.Callback):
         # What a session that crashed wrote of this epoch and after it is trained again.
         rows = [row for row in rows if row["phase"] != self.phase or int(row["epoch"]) <= epoch]
         rows += new
-        with replacement(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-            names = [*dict.fromkeys(name for each in rows for name in each)]
-            writer = csv.DictWriter(file, names, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
+        names = [*dict.fromkeys(name for each in rows for name in each)]
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, names, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+        files.write(path, text.getvalue())
         return len(rows)
