@@ -24,6 +24,7 @@ CLOCKS = {"seconds", "input_seconds"}
 
 
 def command(*words):
+    """Returns the words of a `dlapps` command in an environment like this one."""
     return [sys.executable, "-m", "dlapps", *map(str, words)]
 
 
@@ -46,14 +47,17 @@ def finished(run):
 def weights(run):
     """Returns all arrays of a run's model by their name in the file."""
     found = {}
-    with zipfile.ZipFile(Path(run, "model.keras")) as archive, tempfile.TemporaryDirectory() as at:
-        with h5py.File(archive.extract("model.weights.h5", at)) as file:
+    with (
+        zipfile.ZipFile(Path(run, "model.keras")) as archive,
+        tempfile.TemporaryDirectory() as at,
+        h5py.File(archive.extract("model.weights.h5", at)) as file,
+    ):
 
-            def keep(name, item):
-                if isinstance(item, h5py.Dataset):
-                    found[name] = item[()]
+        def keep(name, item):
+            if isinstance(item, h5py.Dataset):
+                found[name] = item[()]
 
-            file.visititems(keep)
+        file.visititems(keep)
     return found
 
 
@@ -72,6 +76,7 @@ def stopped_at_random(words, run, rng, longest, how):
 
 
 def main():
+    """Prints what became of each kill, and ends with status 1 at the first difference."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
     parser.add_argument("--app", default="classify")

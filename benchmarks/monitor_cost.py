@@ -119,6 +119,7 @@ def head():
 
 
 def main():
+    """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=67)
