@@ -119,8 +119,8 @@ assert not heavy, heavy
 @pytest.mark.parametrize(
     ("mode", "rate", "epochs"),
     [
-        pytest.param("--train", "0.0005", "30 epochs", id="train"),
-        pytest.param("--finetune", "5e-05", "8 epochs", id="finetune"),
+        pytest.param("--train", "0.002", "30 epochs", id="train"),
+        pytest.param("--finetune", "0.0002", "16 epochs", id="finetune"),
     ],
 )
 def test_each_mode_has_its_own_rate_and_length(mode, rate, epochs):

@@ -20,7 +20,7 @@ def test_options_that_differ_stand_beside_their_defaults():
         ("--dropout", "0.75", str(default.dropout)),
         ("--class-weights", "yes", "no"),
     ]
-    assert section.tables[0].rows[0][0].small == "Part of the features dropped in training."
+    assert section.tables[0].rows[0][0].small == "Part of the features dropped in --train."
 
 
 def test_options_at_their_defaults_are_not_listed():

@@ -52,7 +52,7 @@ def test_a_finished_run_without_more_epochs_is_refused(finished, dlapps):
 
 def test_a_run_goes_on_with_its_own_options_only(finished, dlapps):
     words = ("--epochs", 10, "--learning-rate", 0.1)
-    said = "--learning-rate is 0.1 here, but 0.0005 in"
+    said = "--learning-rate is 0.1 here, but 0.002 in"
     assert_refused(dlapps("classify", "--resume", finished, *words), said)
 
 
