@@ -19,7 +19,7 @@ class AppCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         words = [f"--{ctx.params['mode']}"] if ctx.params.get("mode") else []
-        words += [f"--{name}" for name in ("resume",) if ctx.params.get(name)]
+        words += ["--resume"] if ctx.params.get("resume") else []
         for param in self.params:
             said = ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
             section = getattr(param, "section", None)
@@ -48,19 +48,24 @@ class AppCommand(click.Command):
 FORMATS = ("table", "json", "jsonl", "csv")
 
 
+def output_option(help_text: str) -> Callable[[Callable], Callable]:
+    """Gives a command `-o`."""
+    return click.option(
+        "-o",
+        "--output",
+        cls=Option,
+        section="Output",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help=help_text,
+    )
+
+
 def output_options(formats: Sequence[str] = FORMATS) -> Callable[[Callable], Callable]:
     """Gives a command `--format` and `-o`."""
 
     def decorate(function: Callable) -> Callable:
-        function = click.option(
-            "-o",
-            "--output",
-            cls=Option,
-            section="Output",
-            type=click.Path(dir_okay=False),
-            metavar="FILE",
-            help="Write the results to a file.",
-        )(function)
+        function = output_option("Write the results to a file.")(function)
         return click.option(
             "--format",
             "format_",

@@ -4,8 +4,8 @@ import dataclasses
 from typing import Any, TypeVar
 
 from dlapps import runs
-from dlapps.callbacks.full_state_checkpoint import read_state
 from dlapps.errors import UserError, reason
+from dlapps.states import read_state
 from dlapps.training_config import RESUMABLE, TrainingConfig
 
 Config = TypeVar("Config", bound=TrainingConfig)

@@ -51,6 +51,11 @@ class Run:
         """The full state to go on from."""
         return self.folder / CHECKPOINT
 
+    def is_past(self, phase: str) -> bool:
+        """Returns whether an earlier session has finished a phase and begun a later one."""
+        elsewhere = self.state is not None and self.state["note"]["phase"] != phase
+        return elsewhere and phase in self.phases
+
     @property
     def phases(self) -> dict[str, dict[str, Any]]:
         """The best measures of every phase that has ended."""
@@ -114,44 +119,46 @@ class Stopped(UserError):  # noqa: N818  no error: the user asked for it
 
 
 @contextlib.contextmanager
+def held(run: Run) -> Iterator[None]:
+    """Keeps other processes from training a run; a killed one lets go by itself.
+
+    Raises:
+        UserError: If another process trains it.
+    """
+    lock = filelock.FileLock(run.folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise UserError(f"{run.folder} is being trained by another process.") from error
+    with lock:
+        for left in run.folder.rglob(files.BESIDE):  # by a process that was killed
+            left.unlink(missing_ok=True)
+        yield
+
+
+@contextlib.contextmanager
 def recorded(run: Run) -> Iterator[None]:
-    """Holds a run while it trains, and writes down how it ends.
+    """Writes down how a run ends.
 
     A new run that never got as far as a model or a checkpoint leaves nothing.
 
     Raises:
-        UserError: If another process trains it.
         Stopped: When the user stops it, to say how to go on.
     """
-    with _held(run.folder):
-        try:
-            run.update(state="running")
-            yield
-        except BaseException as error:
-            stopped = isinstance(error, KeyboardInterrupt | Stopped)
-            how = getattr(error, "how", None) or str(error) or "Ctrl-C"
-            why = f"by {how}" if stopped else f"{type(error).__name__}: {error}"
-            if run.model.is_file() or run.checkpoint.is_file():
-                run.update(state=f"stopped: {why}")
-            else:
-                shutil.rmtree(run.folder, ignore_errors=True)
-            if stopped:
-                raise Stopped(how, run) from error
-            raise
-
-
-@contextlib.contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Keeps other processes from training in a folder; a killed one lets go by itself."""
-    lock = filelock.FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise UserError(f"{folder} is being trained by another process.") from error
-    with lock:
-        for left in folder.rglob(files.BESIDE):  # by a process that was killed
-            left.unlink(missing_ok=True)
+        run.update(state="running")
         yield
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt | Stopped)
+        how = getattr(error, "how", None) or str(error) or "Ctrl-C"
+        why = f"by {how}" if stopped else f"{type(error).__name__}: {error}"
+        if run.model.is_file() or run.checkpoint.is_file():
+            run.update(state=f"stopped: {why}")
+        else:
+            shutil.rmtree(run.folder, ignore_errors=True)
+        if stopped:
+            raise Stopped(how, run) from error
+        raise
 
 
 def _next_free(parent: Path, name: str) -> Path:

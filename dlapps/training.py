@@ -85,8 +85,7 @@ def fit(
 ) -> dict[str, Any]:
     """Trains for one phase and leaves the model with the weights of its best epoch.
 
-    A phase that an earlier session has finished is left as it is; one that it has begun goes on
-    where it was.
+    A phase that an earlier session has begun goes on where it was.
 
     Args:
         model: What to train, built.
@@ -110,37 +109,49 @@ def fit(
         UserError: If the training diverges for good.
         Stopped: If the user stops it.
     """
-    state = run.state
-    if state and state["note"]["phase"] != phase.name and phase.name in run.phases:
-        return dict(run.phases[phase.name])
-    rate = optimizers.optimizer(
+    _compile(model, phase, config, loss, metrics)
+    companions = _companions(phase, run, config, data, look_at, save, to_beat)
+    with interruption.polled() as asked:
+        checkpoint = _checkpoint(companions, phase, run, config, data, metrics, asked)
+        if run.state and run.state["note"]["phase"] == phase.name:
+            _go_on(checkpoint, model, run.state, phase)
+        data.seek(checkpoint.epoch, checkpoint.step)
+        epochs = checkpoint.epoch if _is_over(companions["stopping"]) else phase.epochs
+        _fit(model, epochs, run, data, validation, [*companions.values(), checkpoint], settings)
+    best = _best(phase, companions, to_beat)
+    run.update(phases={**run.phases, phase.name: best})
+    if how := asked():  # After the last epoch.
+        raise Stopped(how, run)
+    return best
+
+
+def _compile(
+    model: keras.Model, phase: Phase, config: TrainingConfig, loss: Any,
+    metrics: Sequence[keras.metrics.Metric],
+) -> None:  # fmt: skip
+    optimizer = optimizers.optimizer(
         config.optimizer, phase.learning_rate, phase.weight_decay, config.accumulate
     )
     # XLA makes convolutions on a CPU 30 times slower, so it is never chosen here.
     model.compile(
-        rate, loss, metrics=[*metrics], jit_compile=False, steps_per_execution=phase.steps_at_once
-    )
-    companions = _companions(phase, run, config, data, look_at, save, to_beat)
-    with interruption.polled() as asked:
-        checkpoint = _checkpoint(companions, phase, run, config, data, metrics, asked)
-        if state and state["note"]["phase"] == phase.name:
-            _go_on(checkpoint, model, state, phase)
-        data.seek(checkpoint.epoch, checkpoint.step)
-        stopping, guard = companions["stopping"], companions["guard"]
-        epochs = checkpoint.epoch if _is_over(stopping) else phase.epochs
-        _fit(model, epochs, run, data, validation, [*companions.values(), checkpoint], settings)
+        optimizer, loss, metrics=[*metrics], jit_compile=False,
+        steps_per_execution=phase.steps_at_once,
+    )  # fmt: skip
+
+
+def _best(
+    phase: Phase, companions: Mapping[str, Any], to_beat: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Returns the measures of the best epoch, or of the model as it came."""
+    stopping, guard = companions["stopping"], companions["guard"]
     if guard.gave_up:
         raise UserError(
             f"{guard.gave_up} of phase '{phase.name}'. "
             f"Its learning rate was {phase.learning_rate:g}; try a tenth of --learning-rate."
         )
-    best = dict(to_beat or {})
-    if stopping.epoch is not None:
-        best = {"phase": phase.name, "epoch": stopping.epoch + 1, **stopping.best_logs}
-    run.update(phases={**run.phases, phase.name: best})
-    if how := asked():  # After the last epoch.
-        raise Stopped(how, run)
-    return best
+    if stopping.epoch is None:
+        return dict(to_beat or {})
+    return {"phase": phase.name, "epoch": stopping.epoch + 1, **stopping.best_logs}
 
 
 def _is_over(stopping: EarlyStopping) -> bool:

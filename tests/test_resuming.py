@@ -5,9 +5,9 @@ import pickle
 import pytest
 
 from dlapps import runs
-from dlapps.callbacks.full_state_checkpoint import write_state
 from dlapps.errors import UserError
 from dlapps.resuming import resumed
+from dlapps.states import write_state
 from dlapps.training_config import RESUMABLE, TrainingConfig
 
 KEPT = TrainingConfig(epochs=4, batch_size=8, patience=3)

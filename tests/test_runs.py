@@ -144,11 +144,11 @@ def test_a_run_that_is_stopped_with_nothing_to_keep_says_so_too(tmp_path):
 def test_a_run_that_another_process_trains_is_refused_and_left_alone(tmp_path):
     run = runs.create("classify", "pets", None)
     refused = pytest.raises(UserError, match=r"pets-1 is being trained by another process\.")
-    with runs.recorded(run):
-        with refused, runs.recorded(runs.read(run.folder)):
+    with runs.held(run):
+        with refused, runs.held(runs.read(run.folder)):
             pytest.fail("Both train.")
-        assert record_in(run)["state"] == "running"
-    with runs.recorded(runs.read(run.folder)):
+        assert record_in(run)["state"] == "starting"
+    with runs.held(runs.read(run.folder)):
         pass  # Now it may.
 
 
@@ -159,7 +159,7 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(half_done):
             (half_done.folder / folder / beside.name).write_bytes(b"half")
     kept = {path for path in half_done.folder.rglob("*") if path.name != beside.name}
     (half_done.folder / ".notes").touch()
-    with runs.recorded(half_done):
+    with runs.held(half_done):
         pass
     found = {*half_done.folder.rglob("*")}
     assert found - {half_done.folder / ".lock"} == kept | {half_done.folder / ".notes"}
@@ -170,17 +170,33 @@ def test_a_process_that_is_killed_lets_go_of_its_run(tmp_path):
     script = """
 import sys, time
 from dlapps import runs
-with runs.recorded(runs.read(sys.argv[1])):
+with runs.held(runs.read(sys.argv[1])):
     print("training", flush=True)
     time.sleep(60)
 """
     with subprocess.Popen([sys.executable, "-c", script, run.folder], stdout=-1) as process:
         assert process.stdout.readline() == b"training\n"
-        with pytest.raises(UserError, match="another process"), runs.recorded(run):
+        with pytest.raises(UserError, match="another process"), runs.held(run):
             pytest.fail("Both train.")
         process.kill()
-    with runs.recorded(run):
-        assert record_in(run)["state"] == "running"
+    with runs.held(run):
+        assert record_in(run)["state"] == "starting"
+
+
+@pytest.mark.parametrize(
+    ("begun", "finished", "past"),
+    [
+        pytest.param(None, [], False, id="new"),
+        pytest.param("head", [], False, id="within-it"),
+        pytest.param("head", ["head"], False, id="to-have-more-epochs"),
+        pytest.param("finetune", ["head"], True, id="within-the-next"),
+    ],
+)
+def test_a_phase_is_past_once_a_later_one_has_begun(begun, finished, past):
+    run = runs.create("classify", "pets", None)
+    run.update(phases={phase: {} for phase in finished})
+    state = {"note": {"phase": begun}} if begun else None
+    assert runs.Run(run.folder, run.record, state).is_past("head") is past
 
 
 def test_a_run_that_ends_well_is_left_alone(tmp_path):

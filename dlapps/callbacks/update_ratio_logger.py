@@ -87,8 +87,8 @@ class UpdateRatioLogger(keras.callbacks.Callback):
         due = updated & (done >= measured * self.every)
 
         def measure():
-            ratios = [_ratio(old, ops.convert_to_tensor(new)) for old, new in zip(seen, weights)]  # noqa: B905
-            ratio = ops.stack(ratios)
+            pairs = zip(seen, weights, strict=True)
+            ratio = ops.stack([_ratio(old, ops.convert_to_tensor(new)) for old, new in pairs])
             least, total, most, count = ops.unstack(self.ratios.value, 4, axis=1)
             # Neither a weight of 0 nor a step that was no number says anything.
             known = ops.isfinite(ratio)

@@ -5,21 +5,13 @@ from pathlib import Path
 import click
 
 from dlapps import files
+from dlapps.commands import output_option
 from dlapps.errors import UserError, reason
-from dlapps.options import Option
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option(
-    "-o",
-    "--output",
-    cls=Option,
-    section="Output",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="Write the page here.  [default: RUN/report.html; report.html for several runs]",
-)
+@output_option("Write the page here.  [default: RUN/report.html; report.html for several runs]")
 def report(runs: tuple[str, ...], output: str | None) -> None:
     """Show how trainings went, as a page that needs nothing but a browser.
 

@@ -6,9 +6,9 @@ import pytest
 from keras.optimizers import SGD, Adam, LossScaleOptimizer
 
 from dlapps.callbacks.divergence_guard import DivergenceGuard
-from dlapps.callbacks.full_state_checkpoint import read_state, write_state
 from dlapps.callbacks.learning_rate_decay import LearningRateDecay
 from dlapps.schedules import scheduled_rate
+from dlapps.states import read_state, write_state
 from tests.callbacks.trainings import (
     BATCH,
     STEPS,

@@ -7,7 +7,7 @@ import pytest
 from keras.optimizers import SGD
 
 from dlapps.callbacks.early_stopping import EarlyStopping
-from dlapps.callbacks.full_state_checkpoint import read_state, write_state
+from dlapps.states import read_state, write_state
 from tests.callbacks.trainings import X, Y, fit, network, split, whole
 
 # Losses as they come: falling, with a plateau, with ties, rising at once, up and down.

@@ -1,22 +1,14 @@
-import contextlib
-import pickle
 import random
-import resource
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 from dlapps.callbacks import full_state_checkpoint
-from dlapps.callbacks.full_state_checkpoint import (
-    FullStateCheckpoint,
-    TrainingStoppedError,
-    read_state,
-    write_state,
-)
+from dlapps.callbacks.full_state_checkpoint import FullStateCheckpoint, TrainingStoppedError
 from dlapps.callbacks.learning_rate_decay import LearningRateDecay
 from dlapps.data.array_batches import ArrayBatches
+from dlapps.states import read_state
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(11, 3)).astype(np.float32)
@@ -212,91 +204,3 @@ def test_a_state_of_other_callbacks_is_refused(never_stopped, tmp_path):
     checkpoint = FullStateCheckpoint(tmp_path / "a.npz", {"guard": None}, measures)
     with pytest.raises(ValueError, match=r"companions must be .* but decay, guard differ\."):
         checkpoint.restore(model, never_stopped[2])
-
-
-KEPT = {
-    "numbers": [1, -2.5, float("inf"), None, True],
-    "arrays": {"a": [np.arange(6, dtype=np.float32).reshape(2, 3)], "b": np.array(7, np.uint32)},
-    "empty": [np.zeros((0, 3), np.int64), [], {}],
-    "text": "größer",
-}
-
-
-def test_a_state_is_read_as_it_was_written(tmp_path):
-    write_state(tmp_path / "a.npz", KEPT)
-    again = read_state(tmp_path / "a.npz")
-    np.testing.assert_equal(again, KEPT)
-    assert [each.dtype for each in (again["arrays"]["a"][0], again["arrays"]["b"])] == [
-        np.float32,
-        np.uint32,
-    ]
-
-
-def test_numbers_of_numpy_and_tuples_are_written_as_those_of_python(tmp_path):
-    write_state(tmp_path / "a.npz", {"a": (np.float64(0.1), np.int32(3)), "b": np.bool_(True)})
-    assert read_state(tmp_path / "a.npz") == {"a": [0.1, 3], "b": True}
-
-
-def test_no_damage_of_a_checkpoint_is_more_than_one_error(tmp_path):
-    path, kept = tmp_path / "a.npz", {"a": [np.arange(4, dtype=np.float32)], "b": 3}
-    write_state(path, kept)
-    whole = path.read_bytes()
-    for place in range(len(whole)):
-        path.write_bytes(bytes([*whole[:place], whole[place] ^ 1, *whole[place + 1 :]]))
-        with contextlib.suppress(ValueError):  # Or it is in a field that nobody reads.
-            np.testing.assert_equal(read_state(path), kept)
-    for length in range(0, len(whole), 5):
-        path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"a\.npz is damaged, or no checkpoint\.$"):
-            read_state(path)
-
-
-class Trap:
-    def __reduce__(self):
-        return Path.touch, (Path("executed"),)
-
-
-def test_nothing_in_a_checkpoint_is_executed(tmp_path):
-    outline = np.frombuffer(b'{"a": {"__array__": "a0"}}', np.uint8)
-    np.savez(tmp_path / "a.npz", outline=outline, a0=np.array([Trap()], object))
-    (tmp_path / "b.npz").write_bytes(pickle.dumps(Trap()))
-    for name in ("a.npz", "b.npz"):
-        with pytest.raises(ValueError, match="is damaged, or no checkpoint"):
-            read_state(tmp_path / name)
-    assert not (tmp_path / "executed").exists()
-    pickle.loads(pickle.dumps(Trap()))
-    assert (tmp_path / "executed").exists()
-
-
-@pytest.mark.parametrize(
-    "outline",
-    [
-        pytest.param(b"[]", id="list"),
-        pytest.param(b"{", id="not-json"),
-        pytest.param(b'{"a": {"__array__": "a9"}}', id="array-missing"),
-        pytest.param(b'{"a": {"__array__": [1]}}', id="array-unnamed"),
-    ],
-)
-def test_what_is_no_state_is_refused(tmp_path, outline):
-    np.savez(tmp_path / "a.npz", outline=np.frombuffer(outline, np.uint8))
-    with pytest.raises(ValueError, match="no checkpoint"):
-        read_state(tmp_path / "a.npz")
-
-
-def test_a_checkpoint_that_is_not_there_is_another_error():
-    with pytest.raises(FileNotFoundError):
-        read_state(Path("no.npz"))
-
-
-def test_a_disk_without_space_leaves_the_checkpoint_before_and_no_litter(tmp_path):
-    path = tmp_path / "state.npz"
-    write_state(path, KEPT)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            write_state(path, {"large": [np.zeros(1000)] * 3})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    np.testing.assert_equal(read_state(path), KEPT)
-    assert [each.name for each in tmp_path.iterdir()] == ["state.npz"]

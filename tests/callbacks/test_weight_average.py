@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from dlapps.callbacks.early_stopping import EarlyStopping
-from dlapps.callbacks.full_state_checkpoint import FullStateCheckpoint, read_state
+from dlapps.callbacks.full_state_checkpoint import FullStateCheckpoint
 from dlapps.callbacks.weight_average import WeightAverage
+from dlapps.states import read_state
 
 X = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]
 Y = 3 * X

@@ -5,7 +5,7 @@ import contextlib
 import keras
 import numpy as np
 
-from dlapps.callbacks.full_state_checkpoint import read_state, write_state
+from dlapps.states import read_state, write_state
 
 BATCH = 4
 STEPS = 6

@@ -108,7 +108,7 @@ def _trained(
     }
     if run is None:
         run = runs.create("classify", dataset.name, config.run, **record)
-    with reported(run), runs.recorded(run):
+    with runs.held(run), reported(run), runs.recorded(run):
         run.update(options=record["options"])
         terminal.note(render.dataset_line(dataset))
         for text in dataset.notes:
@@ -139,13 +139,12 @@ def _phases(
 
     head_epochs = int(config.epochs) if mode == "train" else config.head_epochs
     best = run.phases.get("head", {})
-    if not run.state or run.state["note"]["phase"] == "head":
+    if not run.is_past("head"):
         best = phases.train_head(eye, model, dataset, plain, held_out, head_epochs, config, run)
         save()
     if mode == "finetune":
         best = phases.finetune(model, dataset, num_blocks, best, config, run, save)
-    by_head = best.get("phase") == "head"
-    if by_head:
+    if best.get("phase") == "head":
         few = dataset.validation
         rows = keras.ops.convert_to_numpy(keras.ops.softmax(model.head(held_out)))
     else:

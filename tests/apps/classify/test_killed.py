@@ -12,7 +12,7 @@ import pytest
 
 from dlapps import runs
 from dlapps.apps.classify.model import load_model
-from dlapps.callbacks.full_state_checkpoint import read_state
+from dlapps.states import read_state
 from tests.apps.classify.shapes import write_folder
 
 pytestmark = pytest.mark.slow

@@ -96,9 +96,11 @@ def test_a_damaged_checkpoint_is_refused(finished, dlapps):
 
 
 def test_a_run_that_another_process_trains_is_refused(finished, dlapps):
-    before = rows(finished)
-    with runs.recorded(runs.read(finished)):
+    before, report = rows(finished), finished / "report.html"
+    report.write_text("what the other process has written")
+    with runs.held(runs.read(finished)):
         result = dlapps("classify", "--resume", finished, "--epochs", 10)
+    assert report.read_text() == "what the other process has written"
     assert_refused(result, f"{finished} is being trained by another process.")
     assert rows(finished) == before
 
