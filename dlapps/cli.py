@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from dlapps.apps.classify.command import classify
+from dlapps.apps.generate.command import generate
 from dlapps.demo import demo
 from dlapps.errors import nearest
 from dlapps.evaluate import evaluate
@@ -62,5 +63,5 @@ def cli() -> None:
     """Train, understand and ship vision and sequence models, offline and on a laptop."""
 
 
-for command in (classify, evaluate, report, models, demo):
+for command in (classify, generate, evaluate, report, models, demo):
     cli.add_command(command)

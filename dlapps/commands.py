@@ -15,7 +15,15 @@ NOT_RESUMED = ("config", "show_schedule", "output")
 
 
 class AppCommand(click.Command):
-    """A command whose help sorts the options by what they are for."""
+    """A command whose help sorts the options by what they are for.
+
+    Args:
+        both: Names of options that mean something in training and in use alike.
+    """
+
+    def __init__(self, *args: Any, both: Sequence[str] = (), **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.both = (*BOTH, *both)
 
     def invoke(self, ctx: click.Context) -> Any:
         words = [f"--{ctx.params['mode']}"] if ctx.params.get("mode") else []
@@ -23,14 +31,16 @@ class AppCommand(click.Command):
         for param in self.params:
             said = ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
             section = getattr(param, "section", None)
-            if said and section in TRAINING and not words:
+            if said and ctx.params.get("resume") and param.name in NOT_RESUMED:
+                raise click.UsageError(f"{param.opts[0]} does not go with --resume.")
+            if not said or param.name in self.both:
+                continue
+            if section in TRAINING and not words:
                 raise click.UsageError(
                     f"{param.opts[0]} is for training: add --train or --finetune."
                 )
-            if said and section in ("Use", "Output") and words and param.name not in BOTH:
+            if section in ("Use", "Output") and words:
                 raise click.UsageError(f"{param.opts[0]} is for prediction, not for {words[0]}.")
-            if said and ctx.params.get("resume") and param.name in NOT_RESUMED:
-                raise click.UsageError(f"{param.opts[0]} does not go with --resume.")
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

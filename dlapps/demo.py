@@ -9,6 +9,7 @@ import click
 
 from dlapps import runs, terminal
 from dlapps.apps.classify.command import classify
+from dlapps.apps.generate.command import generate
 from dlapps.errors import UserError, reason
 
 FOLDER = Path("dlapps-demo")
@@ -21,27 +22,34 @@ def demo() -> None:
     It runs the commands that it shows, and writes to dlapps-demo/ and runs/ in this folder.
     """
     photos = _copied_photos()
-    _run("What is in these photos?", ["classify", *photos])
+    _run("What is in these photos?", classify, [*photos])
     digits = _written_digits()
     before = _demo_runs()
     _run(
         "Learn new classes: 1797 handwritten digits, scanned at 8 x 8 pixels.",
-        ["classify", "--finetune", "sample", "--epochs", "3"],
+        classify,
+        ["--finetune", "sample", "--epochs", "3"],
     )
     trained = next(iter(sorted(_demo_runs() - before)))
-    _run("What are these digits?", ["classify", *digits, "--model", str(trained), "--top-k", "1"])
+    _run("What are these digits?", classify, [*digits, "--model", str(trained), "--top-k", "1"])
+    _run(
+        "Write like Shakespeare, a character at a time.",
+        generate,
+        ["--prompt", "ROMEO:", "--length", "300", "--seed", "7"],
+    )
     terminal.note(
         "\nNow yours:\n"
         "  dlapps classify PHOTO.jpg                what is in it\n"
         "  dlapps classify --finetune FOLDER/       learn from FOLDER/CLASS/PICTURE.jpg\n"
         f"  dlapps evaluate {trained}   how good is it, and where is it wrong\n"
+        "  dlapps generate --train TEXT.txt         learn to write like that\n"
         "  dlapps classify --help                   all the rest"
     )
 
 
-def _run(title: str, words: list[str]) -> None:
-    terminal.note(f"\n{title}\n$ dlapps {shlex.join(words)}")
-    classify.main(words[1:], standalone_mode=False)
+def _run(title: str, command: click.Command, words: list[str]) -> None:
+    terminal.note(f"\n{title}\n$ dlapps {command.name} {shlex.join(words)}")
+    command.main(words, standalone_mode=False)
 
 
 def _demo_runs() -> set[Path]:

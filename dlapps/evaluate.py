@@ -19,7 +19,8 @@ from dlapps.options import Option
     cls=Option,
     type=click.Path(file_okay=False),
     metavar="DIR",
-    help="Folder for the confusion matrix and the worst mistakes.  [default: RUN/evaluation]",
+    help="Folder for the confusion matrix and the worst mistakes of a classifier.  [default: "
+    "RUN/evaluation]",
 )
 @click.option("--strict", is_flag=True, help="Stop at the first file that cannot be read.")
 @output_options(("table", "json"))
@@ -53,5 +54,5 @@ def evaluate(
         files.write(Path(output), text + "\n")
     else:
         click.echo(text)
-    if folder is not None:
+    if folder is not None and folder.is_dir():
         terminal.note(f"Pictures of the confusions and the worst mistakes: {folder}")

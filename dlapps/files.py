@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from dlapps.errors import UserError, reason
 
@@ -40,8 +41,9 @@ def replacement(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Writes lines to `path` as they come; the file appears when all are there.
+@contextlib.contextmanager
+def text_file(path: Path) -> Iterator[TextIO]:
+    """Yields a file to write text to, which takes the place of `path` when all went well.
 
     Raises:
         UserError: If that is not possible.
@@ -49,10 +51,20 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacement(path) as beside, beside.open("w", encoding="utf-8") as file:
-            for line in lines:
-                file.write(line + "\n")
+            yield file
     except OSError as error:
         raise UserError(f"{path} cannot be written: {reason(error)}.") from error
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Writes lines to `path` as they come; the file appears when all are there.
+
+    Raises:
+        UserError: If that is not possible.
+    """
+    with text_file(path) as file:
+        for line in lines:
+            file.write(line + "\n")
 
 
 def write(path: Path, content: str | bytes) -> None:

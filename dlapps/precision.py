@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from dlapps import files
 from dlapps.errors import UserError
+from dlapps.layers.fast_lstm import FastLSTM
 
 CANDIDATES = ("float32", "mixed_bfloat16", "mixed_float16")
 # A policy must be this much faster than float32 to be worth its rounding.
@@ -111,7 +112,7 @@ def _convolutions(policy: str) -> tuple[list[keras.layers.Layer], tuple[int, ...
 
 
 def _recurrence(policy: str) -> tuple[list[keras.layers.Layer], tuple[int, ...]]:
-    return [keras.layers.LSTM(256, dtype=policy)], (64, 128)
+    return [FastLSTM(256, dtype=policy)], (64, 128)
 
 
 _NETWORKS = {"convolutions": _convolutions, "recurrence": _recurrence}

@@ -81,6 +81,7 @@ def fit(
     look_at: Any = None,
     save: Callable[[], None] | None = None,
     to_beat: Mapping[str, Any] | None = None,
+    more: Mapping[str, keras.callbacks.Callback] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Trains for one phase and leaves the model with the weights of its best epoch.
@@ -99,6 +100,8 @@ def fit(
         look_at: A few examples, as the model's call takes them, to watch its activations on.
         save: Called whenever an epoch is the best so far.
         to_beat: The measures of the model as it comes; if no epoch is better, it stays so.
+        more: Callbacks of the app by name, each with `get_state` and `set_state`, to be called
+            after the others.
         settings: More of `keras.Model.fit`, such as `class_weight`.
 
     Returns:
@@ -110,7 +113,7 @@ def fit(
         Stopped: If the user stops it.
     """
     _compile(model, phase, config, loss, metrics)
-    companions = _companions(phase, run, config, data, look_at, save, to_beat)
+    companions = _companions(phase, run, config, data, look_at, save, to_beat) | dict(more or {})
     with interruption.polled() as asked:
         checkpoint = _checkpoint(companions, phase, run, config, data, metrics, asked)
         if run.state and run.state["note"]["phase"] == phase.name:

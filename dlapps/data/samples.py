@@ -39,3 +39,13 @@ def as_png(image: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG")
     return file.getvalue()
+
+
+def documentation() -> str:
+    """Returns the help on Python's own syntax that every Python carries, some 700 000 characters.
+
+    It is in English, with code (PSF licence, https://docs.python.org/3/license.html).
+    """
+    from pydoc_data.topics import topics  # noqa: PLC0415  a large module
+
+    return "\n\n".join(topics[name].strip() for name in sorted(topics))

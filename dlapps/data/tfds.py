@@ -27,15 +27,7 @@ def labelled_pictures(name: str) -> tuple[str, list[str], dict[str, list[tuple[b
     """
     import tensorflow_datasets as tfds  # noqa: PLC0415  seconds of import, for these names only
 
-    try:
-        builder = tfds.builder(name)
-    except tfds.core.registered.DatasetNotFoundError as error:
-        hint = nearest(name.partition("/")[0], tfds.list_builders(with_community_datasets=False))
-        raise UserError(f"tfds:{name}: TensorFlow Datasets has no such dataset.{hint}") from error
-    except (ValueError, AssertionError) as error:
-        known = ", ".join(config.name for config in _configs(name))
-        among = f" Its configs are {known}." if known else ""
-        raise UserError(f"tfds:{name}: there is no such config or version.{among}") from error
+    builder = _builder(name)
     features = builder.info.features or {}
     if "image" not in features or "label" not in features:
         raise UserError(f"tfds:{name} has no 'image' and 'label'; it holds {', '.join(features)}.")
@@ -56,6 +48,20 @@ def labelled_pictures(name: str) -> tuple[str, list[str], dict[str, list[tuple[b
         terminal.note(f"Note: {unlabelled} pictures of tfds:{name} have no label and are left out.")
     labelled = {split: rows for split, rows in splits.items() if rows}
     return name.replace("/", "-"), list(features["label"].names), labelled
+
+
+def _builder(name: str) -> Any:
+    import tensorflow_datasets as tfds  # noqa: PLC0415  as above
+
+    try:
+        return tfds.builder(name)
+    except tfds.core.registered.DatasetNotFoundError as error:
+        hint = nearest(name.partition("/")[0], tfds.list_builders(with_community_datasets=False))
+        raise UserError(f"tfds:{name}: TensorFlow Datasets has no such dataset.{hint}") from error
+    except (ValueError, AssertionError) as error:
+        known = ", ".join(config.name for config in _configs(name))
+        among = f" Its configs are {known}." if known else ""
+        raise UserError(f"tfds:{name}: there is no such config or version.{among}") from error
 
 
 def _configs(name: str) -> list[Any]:
@@ -87,3 +93,32 @@ def _encoded(image: bytes | np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(np.squeeze(image)).save(file, "PNG")
     return file.getvalue()
+
+
+def texts(name: str) -> tuple[str, dict[str, str]]:
+    """Reads the texts of a dataset, downloading them if they are not there yet.
+
+    Args:
+        name: `NAME[/CONFIG]` of TensorFlow Datasets, such as `tiny_shakespeare`.
+
+    Returns:
+        What a run on it is called, and by split all its texts, a blank line between them.
+
+    Raises:
+        UserError: If there is no such dataset, it cannot be had, or it has no text.
+    """
+    import tensorflow_datasets as tfds  # noqa: PLC0415  as above
+
+    builder = _builder(name)
+    features = dict(builder.info.features or {})
+    named = [key for key, value in features.items() if isinstance(value, tfds.features.Text)]
+    if not named:
+        raise UserError(f"tfds:{name} has no text; it holds {', '.join(features)}.")
+    _prepare(builder, name)
+    splits = {
+        split: "\n\n".join(
+            row[named[0]].decode() for row in tfds.as_numpy(builder.as_dataset(split=split))
+        )
+        for split in builder.info.splits
+    }
+    return name.replace("/", "-"), {split: text for split, text in splits.items() if text}

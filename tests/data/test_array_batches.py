@@ -2,8 +2,9 @@ from itertools import chain
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from dlapps.data.array_batches import ArrayBatches
+from dlapps.data.array_batches import ArrayBatches, in_order, untuned
 
 X = np.arange(22, dtype=np.float32).reshape(11, 2)
 Y = np.arange(11, dtype=np.int32)
@@ -70,3 +71,39 @@ def test_arrays_in_memory_are_never_waited_for():
     data = batches()
     passes(data, 1)
     assert data.input_seconds() == 0
+
+
+def test_in_order_gives_every_row_as_it_lies_in_each_pass():
+    dataset = in_order(X, Y, 4)
+    for _ in range(2):
+        given = [*dataset.as_numpy_iterator()]
+        assert [len(y) for _, y in given] == [4, 4, 3]
+        np.testing.assert_array_equal(np.concatenate([x for x, _ in given]), X)
+        np.testing.assert_array_equal(np.concatenate([y for _, y in given]), Y)
+
+
+def test_in_order_takes_a_batch_larger_than_all_rows():
+    assert [len(y) for _, y in in_order(X, Y, 64).as_numpy_iterator()] == [11]
+
+
+def test_untuned_changes_nothing_but_the_autotuning():
+    dataset = tf.data.Dataset.range(5).map(lambda number: number * number)
+    assert dataset.options().autotune.enabled is None
+    after = untuned(dataset)
+    assert after.options().autotune.enabled is False
+    assert after.element_spec == dataset.element_spec
+    assert [*after.as_numpy_iterator()] == [0, 1, 4, 9, 16]
+
+
+def test_untuned_keeps_the_other_options():
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 2
+    after = untuned(tf.data.Dataset.range(5).with_options(options))
+    assert after.options().threading.private_threadpool_size == 2
+
+
+@pytest.mark.parametrize(
+    "dataset", [pytest.param(batches().dataset, id="shuffled"), in_order(X, Y, 4)]
+)
+def test_arrays_in_memory_are_not_tuned(dataset):
+    assert dataset.options().autotune.enabled is False

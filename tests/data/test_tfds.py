@@ -1,10 +1,12 @@
 import io
+from typing import ClassVar
 
+import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from dlapps.data.tfds import labelled_pictures
+from dlapps.data.tfds import labelled_pictures, texts
 from dlapps.errors import UserError
 
 
@@ -13,6 +15,30 @@ def mocked(tmp_path):
     """Datasets of made-up rows, without their files."""
     with tfds.testing.mock_data(num_examples=3, data_dir=str(tmp_path / "none")):
         yield
+
+
+@pytest.fixture
+def kept_here(tmp_path, monkeypatch):
+    """Datasets are made in a folder of their own."""
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
+
+
+class Verses(tfds.core.GeneratorBasedBuilder):
+    """A dataset of texts; a split of it has none."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    LINES: ClassVar = {"train": ["Zwölf", "Äpfel", "日本"], "test": ["Ende"], "rest": [""]}
+
+    def _info(self):
+        features = {"number": tfds.features.Scalar(np.int64), "line": tfds.features.Text()}
+        return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, downloads):
+        return {split: self._generate_examples(split) for split in self.LINES}
+
+    def _generate_examples(self, split):
+        for number, line in enumerate(self.LINES[split]):
+            yield number, {"number": number, "line": line}
 
 
 def refusal(name):
@@ -92,3 +118,38 @@ def test_a_download_that_fails_is_told_in_one_line(monkeypatch, capfd, tmp_path,
     note = capfd.readouterr().err
     assert note.startswith("Downloading tfds:mnist (")
     assert note.endswith(f" to {tmp_path}/mnist/3.0.1\n")
+
+
+@pytest.mark.usefixtures("kept_here")
+def test_the_texts_of_each_split_are_joined_by_a_blank_line():
+    assert texts("verses") == ("verses", {"train": "Zwölf\n\nÄpfel\n\n日本", "test": "Ende"})
+
+
+@pytest.mark.usefixtures("kept_here")
+def test_texts_are_downloaded_once(capfd):
+    first = texts("verses")
+    assert "Downloading tfds:verses (" in capfd.readouterr().err
+    assert texts("verses") == first
+    assert "Downloading" not in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("mocked")
+def test_a_dataset_without_text_is_refused():
+    with pytest.raises(UserError, match="tfds:mnist has no text; it holds image, label"):
+        texts("mnist")
+
+
+def test_a_dataset_of_texts_that_is_none_is_refused_with_the_nearest():
+    with pytest.raises(UserError, match=r"no such dataset\. Did you mean 'tiny_shakespeare'\?"):
+        texts("tiny_shakespear")
+
+
+def test_texts_that_cannot_be_downloaded_are_told_in_one_line(monkeypatch, capfd, tmp_path):
+    def fail(*_, **__):
+        raise ConnectionError("no route\nto host")
+
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
+    with pytest.raises(UserError, match="tfds:tiny_shakespeare could not be downloaded: no route"):
+        texts("tiny_shakespeare")
+    assert capfd.readouterr().err.startswith("Downloading tfds:tiny_shakespeare (")

@@ -8,7 +8,7 @@ from dlapps.options import CountOr, NearChoice, option
 from dlapps.training_config import OPTIMIZE, TrainingConfig
 
 # What `--epochs auto` and `--views auto` mean.
-EPOCHS = {"train": 30, "finetune": 16}
+EPOCHS = {"train": 30, "finetune": 20}
 VIEWS = {"train": 2, "finetune": 6}
 
 
@@ -18,7 +18,7 @@ class Config(TrainingConfig):
 
     epochs: int | str = option(
         "auto",
-        "Passes over the data; auto: 30 over the features in --train, 16 over the pictures in "
+        "Passes over the data; auto: 30 over the features in --train, 20 over the pictures in "
         "--finetune.",
         CountOr("auto"),
     )
@@ -29,7 +29,7 @@ class Config(TrainingConfig):
         section=OPTIMIZE,
     )
     head_epochs: int = option(
-        6, "Passes over the features before --finetune.", click.IntRange(min=1)
+        15, "Passes over the features before --finetune.", click.IntRange(min=1)
     )
     backbone: str = option(
         "efficientnet_lite0", "Pretrained feature extractor; 'dlapps models' lists them."

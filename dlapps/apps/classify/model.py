@@ -8,6 +8,7 @@ from keras import ops
 
 from dlapps import backbones, saving
 from dlapps.errors import UserError
+from dlapps.layers.standardization import Standardization
 from dlapps.weights import efficientnet_lite0
 
 # Grids finer than this hold edges and textures, which say little about a class (measured on
@@ -66,14 +67,7 @@ class ImageClassifier(keras.Model):
         self.head = keras.Sequential(
             [
                 # Grids differ in scale; `standardize` gives it the statistics of the training set.
-                keras.layers.BatchNormalization(
-                    center=False,
-                    scale=False,
-                    epsilon=1e-6,
-                    trainable=False,
-                    dtype="float32",
-                    name="standardization",
-                ),
+                Standardization(trainable=False, dtype="float32", name="standardization"),
                 keras.layers.Dropout(dropout, dtype="float32", name="dropout"),
                 # Zeros: the first loss is ln(classes), and no class is preferred by chance.
                 keras.layers.Dense(
@@ -156,6 +150,8 @@ class ImageClassifier(keras.Model):
     def unfreeze(self, num_blocks):
         """Lets the last blocks of the backbone learn; all batch norms stay as they are.
 
+        The head follows the mean of the features from then on.
+
         Args:
             num_blocks: How many blocks, counted from the output; 0 for none.
         """
@@ -164,6 +160,7 @@ class ImageClassifier(keras.Model):
             for layer in group:
                 is_norm = isinstance(layer, keras.layers.BatchNormalization)
                 layer.trainable = distance < num_blocks and not is_norm
+        self.head.get_layer("standardization").trainable = num_blocks > 0
 
     def get_config(self):
         return {

@@ -16,7 +16,7 @@ from dlapps.apps.classify import render
 from dlapps.apps.classify.config import Config
 from dlapps.apps.classify.data import Dataset, Example, Views, plain_batches, shuffled_batches
 from dlapps.apps.classify.model import ClassifierTail, ImageClassifier, means
-from dlapps.data.array_batches import ArrayBatches
+from dlapps.data.array_batches import ArrayBatches, in_order
 from dlapps.data.augment import AUGMENTATIONS, Augmentation
 from dlapps.data.features import (
     BATCH,
@@ -109,7 +109,7 @@ def train_head(
     )
     return training.fit(
         model.head, phase, run, config, ArrayBatches(x, y, HEAD_BATCH, config.seed),
-        (held_out, true), validation_batch_size=len(true), **_objective(dataset, config),
+        in_order(held_out, true, len(true)), **_objective(dataset, config),
     )  # fmt: skip
 
 
@@ -133,6 +133,7 @@ def finetune(
     """
     model.unfreeze(num_blocks)
     regular = not config.overfit_batches
+    model.head.get_layer("standardization").trainable = regular
     augmentation = AUGMENTATIONS[config.augment] if regular else None
     views = Views(dataset.train, model.image_size, model.crop, augmentation, config.seed)
     plain = Views(dataset.validation, model.image_size, model.crop)

@@ -1,0 +1,165 @@
+"""Reads texts of any length and encoding as characters."""
+
+import codecs
+import contextlib
+import glob
+import io
+import mmap
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlapps.data.inputs import natural
+from dlapps.errors import UserError, nearest, reason
+
+SUFFIXES = {".md", ".rst", ".tex", ".text", ".txt"}
+CHUNK = 1 << 24  # bytes
+# The longer marks first: that of UTF-32 begins with that of UTF-16.
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text to read, a piece at a time, as often as needed.
+
+    Args:
+        name: What the user calls it.
+        source: Its file, its bytes, or its characters.
+        encoding: Of its bytes, or "auto".
+        normalization: A Unicode normal form, or "none".
+    """
+
+    name: str
+    source: Path | bytes | str
+    encoding: str = "auto"
+    normalization: str = "none"
+
+    def pieces(self) -> Iterator[str]:
+        """Yields the characters in order, lines ending with a line feed; files are mapped.
+
+        Raises:
+            UserError: If it cannot be read, or is no text in that encoding.
+        """
+        if isinstance(self.source, str):
+            yield from _normalized(iter([self.source]), self.normalization)
+            return
+        if isinstance(self.source, bytes):
+            yield from _normalized(self._decoded(self.source), self.normalization)
+            return
+        try:
+            with self.source.open("rb") as file, _mapped(file) as data:
+                yield from _normalized(self._decoded(data), self.normalization)
+        except OSError as error:
+            raise UserError(f"{self.name} cannot be read: {reason(error)}.") from error
+
+    def _decoded(self, data: bytes | mmap.mmap) -> Iterator[str]:
+        encoding = self.encoding
+        if encoding == "auto":
+            start = data[:4]
+            marks = (name for mark, name in BYTE_ORDER_MARKS if start.startswith(mark))
+            encoding = next(marks, "utf-8")
+            if encoding == "utf-8" and (zero := data.find(b"\0")) >= 0:
+                raise UserError(
+                    f"{self.name} is a binary file, no text: byte {zero} is zero. "
+                    "If it is UTF-16, say --encoding utf-16-le or utf-16-be."
+                )
+        decoder = codecs.getincrementaldecoder(encoding)()
+        lines = io.IncrementalNewlineDecoder(None, translate=True)
+        for place in range(0, len(data), CHUNK):
+            waiting = len(decoder.getstate()[0])
+            final = place + CHUNK >= len(data)
+            try:
+                yield lines.decode(decoder.decode(data[place : place + CHUNK], final), final)
+            except UnicodeDecodeError as error:
+                offset = place - waiting + error.start
+                byte = error.object[error.start]
+                raise UserError(
+                    f"{self.name} is not in {encoding.upper()}: byte 0x{byte:02x} at offset "
+                    f"{offset}. Name its encoding, such as --encoding latin-1."
+                ) from error
+
+
+@contextlib.contextmanager
+def _mapped(file: io.BufferedReader) -> Iterator[bytes | mmap.mmap]:
+    try:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (ValueError, OSError):  # Empty, or a pipe.
+        yield file.read()
+        return
+    with data:
+        yield data
+
+
+def _normalized(pieces: Iterator[str], form: str) -> Iterator[str]:
+    if form == "none":
+        yield from pieces
+        return
+    rest = ""
+    for piece in pieces:
+        # A character and the marks that combine with it stay together: no mark begins a line.
+        whole, line_end, rest = (rest + piece).rpartition("\n")
+        yield unicodedata.normalize(form, whole + line_end)  # type: ignore[arg-type]
+    yield unicodedata.normalize(form, rest)  # type: ignore[arg-type]
+
+
+def texts(words: Sequence[str], encoding: str = "auto", normalization: str = "none") -> list[Text]:
+    """Lists the texts that words name, in their order.
+
+    Args:
+        words: Files, folders (searched to the bottom for text files), globs, or `-` for standard
+            input.
+        encoding: Of all of them, or "auto".
+        normalization: A Unicode normal form, or "none".
+
+    Raises:
+        UserError: If a word names nothing, or there is no such encoding.
+    """
+    if encoding != "auto":
+        try:
+            codecs.lookup(encoding)
+        except LookupError as error:
+            known = ("utf-8", "utf-16", "latin-1", "cp1252", "utf-16-le", "utf-16-be")
+            raise UserError(
+                f"--encoding {encoding}: there is no such encoding.{nearest(encoding, known)} "
+                "Try utf-8, latin-1 or cp1252."
+            ) from error
+    found = [each for word in words for each in _named(word)]
+    return [Text(name, source, encoding, normalization) for name, source in found]
+
+
+def _named(word: str) -> list[tuple[str, Path | bytes]]:
+    if word == "-":
+        return [("standard input", sys.stdin.buffer.read())]
+    path = Path(word)
+    try:
+        if path.is_dir():
+            files = [
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() in SUFFIXES
+                and not any(part.startswith(".") for part in file.relative_to(path).parts)
+                and file.is_file()
+            ]
+            if not files:
+                raise UserError(f"{word} holds no texts ({' '.join(sorted(SUFFIXES))}).")
+            return [(str(file), file) for file in sorted(files, key=lambda f: natural(str(f)))]
+        if path.exists():
+            return [(word, path)]
+        if glob.has_magic(word):
+            matches = sorted(glob.glob(word, recursive=True), key=natural)
+            files = [Path(match) for match in matches if Path(match).is_file()]
+            if not files:
+                raise UserError(f"{word} matches no file.")
+            return [(str(file), file) for file in files]
+        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    except OSError as error:  # Such as a name longer than any file's.
+        raise UserError(f"{word} cannot be read: {reason(error)}.") from error
+    raise UserError(f"{word} does not exist.{nearest(path.name, beside)}")

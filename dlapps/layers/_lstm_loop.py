@@ -1,0 +1,165 @@
+"""The loop of an LSTM over time, forwards and backwards, as TensorFlow runs it fast on a CPU."""
+
+import os
+from collections.abc import Sequence
+
+import tensorflow as tf
+from keras import ops
+
+# With fewer rows, a part of a batch leaves its core idle.
+MIN_ROWS = 8
+
+
+def recurrence(
+    projected: tf.Tensor,
+    kernel: tf.Tensor,
+    state: Sequence[tf.Tensor],
+    masks: Sequence[tf.Tensor] | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Runs an LSTM over time, from what its input adds to the gates at every step.
+
+    The parts of a batch do not depend on one another, so that each core takes one through all
+    steps: the matrices of a step are too small for two cores to share. XLA compiles the loop, and
+    the gradient is written out, so that the gradient of the kernel is one large product after the
+    loop instead of a small one at every step (Appleyard et al. 2016,
+    https://arxiv.org/abs/1604.01946).
+
+    Args:
+        projected: `(batch, time, 4 * units)`, for the input gate, the forget gate, the candidate
+            and the output gate, bias included.
+        kernel: `(units, 4 * units)`, the recurrent kernel.
+        state: Two of `(batch, units)`, hidden state and cell state before the first step.
+        masks: Four of `(batch, units)`, by which the hidden state is multiplied for each gate; or
+            None.
+
+    Returns:
+        hidden: `(batch, time, units)`, after every step.
+        cell: `(batch, units)`, after the last.
+    """
+    masks = tf.zeros((4, 0, 0), kernel.dtype) if masks is None else tf.stack([*masks])
+    # A tensor, for a custom gradient of a variable has to look after it.
+    return _recurrence(projected, tf.convert_to_tensor(kernel), *state, masks)
+
+
+@tf.custom_gradient
+def _recurrence(projected, kernel, hidden, cell, masks):
+    # Else an eager tape would look for gradients of the operations inside.
+    projected, kernel, hidden, cell, masks = map(
+        tf.stop_gradient, (projected, kernel, hidden, cell, masks)
+    )
+    rows = _parts(projected.shape[0])
+    parts = [
+        (projected[own], hidden[own], cell[own], masks[:, own] if masks.shape[1] != 0 else masks)
+        for own in rows
+    ]
+    done = [_forwards(x, kernel, h, c, m) for x, h, c, m in parts]
+    every_hidden = tf.concat([hiddens for _, _, hiddens in done], 0)
+    last_cell = tf.concat([cells[:, -1] for _, cells, _ in done], 0)
+
+    def gradient(d_hidden, d_cell):
+        found = [
+            _backwards(d_hidden[own], d_cell[own], kernel, h, c, m, *kept)
+            for own, (_, h, c, m), kept in zip(rows, parts, done, strict=True)
+        ]
+        d_projected, d_kernel, d_first_hidden, d_first_cell = zip(*found, strict=True)
+        joined = [tf.concat(each, 0) for each in (d_projected, d_first_hidden, d_first_cell)]
+        return joined[0], tf.add_n(d_kernel), joined[1], joined[2], tf.zeros_like(masks)
+
+    return (every_hidden, last_cell), gradient
+
+
+def _parts(batch: int | None) -> list[slice]:
+    """Returns which rows each core takes; all in one part if it is not known how many there are."""
+    count = max(1, min(os.cpu_count() or 1, (batch or 0) // MIN_ROWS))
+    ends = [(batch or 0) * k // count for k in range(1, count)]
+    return [slice(*each) for each in zip([None, *ends], [*ends, None], strict=True)]
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _forwards(projected, kernel, hidden, cell, masks):
+    """Returns the gates, the cell states and the hidden states after every step."""
+    steps = tf.shape(projected)[1]
+
+    def step(time, hidden, cell, *kept):
+        z = tf.gather(projected, time, axis=1) + _from_hidden(hidden, kernel, masks)
+        i, f, g, o = tf.split(z, 4, -1)
+        i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+        cell = f * cell + i * g
+        hidden = o * tf.tanh(cell)
+        new = (tf.concat([i, f, g, o], -1), cell, hidden)
+        return time + 1, hidden, cell, *map(_put, kept, new, [time] * 3)
+
+    per_unit = tf.zeros_like(projected)[..., : hidden.shape[-1]]
+    kept = (tf.zeros_like(projected), per_unit, per_unit)
+    *_, gates, cells, hiddens = tf.while_loop(
+        lambda time, *_: time < steps, step, (0, hidden, cell, *kept), maximum_iterations=steps
+    )
+    return gates, cells, hiddens
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _backwards(d_hiddens, d_cell, kernel, hidden, cell, masks, gates, cells, hiddens):
+    """Returns the gradients of what is projected, the kernel, and the states before."""
+    cells_before = tf.concat([cell[:, None], cells[:, :-1]], 1)
+    transposed = tf.transpose(kernel)
+
+    def step(time, d_hidden, d_cell, d_projected):
+        i, f, g, o = tf.split(tf.gather(gates, time, axis=1), 4, -1)
+        squashed = tf.tanh(tf.gather(cells, time, axis=1))
+        d_hidden += tf.gather(d_hiddens, time, axis=1)
+        d_cell += d_hidden * o * (1 - squashed * squashed)
+        d_z = tf.concat(
+            [
+                d_cell * g * i * (1 - i),
+                d_cell * tf.gather(cells_before, time, axis=1) * f * (1 - f),
+                d_cell * i * (1 - g * g),
+                d_hidden * squashed * o * (1 - o),
+            ],
+            -1,
+        )
+        d_hidden = _to_hidden(d_z, transposed, masks)
+        return time - 1, d_hidden, d_cell * f, _put(d_projected, d_z, time)
+
+    steps = tf.shape(gates)[1]
+    _, d_hidden, d_cell, d_projected = tf.while_loop(
+        lambda time, *_: time >= 0,
+        step,
+        (steps - 1, tf.zeros_like(hidden), d_cell, tf.zeros_like(gates)),
+        maximum_iterations=steps,
+    )
+    hiddens_before = tf.concat([hidden[:, None], hiddens[:, :-1]], 1)
+    return d_projected, _of_kernel(hiddens_before, d_projected, masks), d_hidden, d_cell
+
+
+def _put(into, row, time):
+    return ops.slice_update(into, (0, time, 0), row[:, None])
+
+
+def _from_hidden(hidden, kernel, masks):
+    """Returns what the hidden state adds to the gates, `(batch, 4 * units)`."""
+    if masks.shape[1] == 0:
+        return tf.matmul(hidden, kernel)
+    by_gate = tf.stack(tf.split(kernel, 4, -1))  # (4, units, units)
+    return tf.concat(tf.unstack(tf.matmul(hidden * masks, by_gate)), -1)
+
+
+def _to_hidden(d_z, transposed, masks):
+    """Returns the gradient of the hidden state before a step, `(batch, units)`."""
+    if masks.shape[1] == 0:
+        return tf.matmul(d_z, transposed)
+    by_gate = tf.stack(tf.split(transposed, 4, 0))  # (4, units, units)
+    return tf.reduce_sum(masks * tf.matmul(tf.stack(tf.split(d_z, 4, -1)), by_gate), 0)
+
+
+def _of_kernel(hiddens_before, d_projected, masks):
+    """Returns the gradient of the recurrent kernel, `(units, 4 * units)`."""
+
+    def product(hiddens, d_z):
+        rows = tf.shape(d_z)[0] * tf.shape(d_z)[1]
+        flat = [tf.reshape(each, (rows, each.shape[-1])) for each in (hiddens, d_z)]
+        return tf.matmul(*flat, transpose_a=True)
+
+    if masks.shape[1] == 0:
+        return product(hiddens_before, d_projected)
+    gates = zip(tf.unstack(masks), tf.split(d_projected, 4, -1), strict=True)
+    return tf.concat([product(hiddens_before * m[:, None], d_z) for m, d_z in gates], -1)

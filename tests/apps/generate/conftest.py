@@ -1,0 +1,37 @@
+"""A model that knows a text by heart, shared by the tests of the generator."""
+
+import pytest
+from click.testing import CliRunner
+
+from dlapps.cli import cli
+from tests.apps.generate.tiny import CYCLE, TINY
+
+
+@pytest.fixture
+def dlapps():
+    """Runs a command line; returns what `CliRunner.invoke` does."""
+
+    def run(*words, **settings):
+        return CliRunner().invoke(cli, [str(word) for word in words], **settings)
+
+    return run
+
+
+@pytest.fixture
+def cycle(tmp_path):
+    """A file in which each character tells the next one."""
+    (tmp_path / "cycle.txt").write_text(CYCLE)
+    return tmp_path / "cycle.txt"
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A run folder of a generator that knows its text by heart, and the text."""
+    root = tmp_path_factory.mktemp("trained")
+    (root / "cycle.txt").write_text(CYCLE)
+    words = ["generate", "--train", root / "cycle.txt", *TINY, "--run", root / "run"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DLAPPS_CACHE", str(root / "cache"))
+        result = CliRunner().invoke(cli, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    return root / "run", root / "cycle.txt"
