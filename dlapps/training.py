@@ -152,6 +152,11 @@ def _best(
             f"{guard.gave_up} of phase '{phase.name}'. "
             f"Its learning rate was {phase.learning_rate:g}; try a tenth of --learning-rate."
         )
+    if stopping.epoch is None and not to_beat:
+        raise UserError(
+            f"{phase.measure} was no number in any epoch of phase '{phase.name}'. Its learning "
+            f"rate was {phase.learning_rate:g}; try a tenth of --learning-rate."
+        )
     if stopping.epoch is None:
         return dict(to_beat or {})
     return {"phase": phase.name, "epoch": stopping.epoch + 1, **stopping.best_logs}

@@ -18,12 +18,14 @@ SUFFIXES = {".md", ".rst", ".tex", ".text", ".txt"}
 CHUNK = 1 << 24  # bytes
 # The longer marks first: that of UTF-32 begins with that of UTF-16.
 BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# What Python decodes to text, though no text is ever in it.
+NO_TEXT = ("idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape")
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,10 @@ class Text:
             raise UserError(f"{self.name} cannot be read: {reason(error)}.") from error
 
     def _decoded(self, data: bytes | mmap.mmap) -> Iterator[str]:
-        encoding = self.encoding
+        encoding, start = self.encoding, data[:4]
+        marks = [each for each in BYTE_ORDER_MARKS if start.startswith(each[0])]
         if encoding == "auto":
-            start = data[:4]
-            marks = (name for mark, name in BYTE_ORDER_MARKS if start.startswith(mark))
-            encoding = next(marks, "utf-8")
+            encoding = marks[0][1] if marks else "utf-8"
             if encoding == "utf-8" and (zero := data.find(b"\0")) >= 0:
                 raise UserError(
                     f"{self.name} is a binary file, no text: byte {zero} is zero. "
@@ -73,7 +74,10 @@ class Text:
                 )
         decoder = codecs.getincrementaldecoder(encoding)()
         lines = io.IncrementalNewlineDecoder(None, translate=True)
-        for place in range(0, len(data), CHUNK):
+        # A mark is none of the characters.
+        own = [mark for mark, name in marks if name == codecs.lookup(encoding).name]
+        first = len(own[0]) if own else 0
+        for place in range(first, len(data), CHUNK):
             waiting = len(decoder.getstate()[0])
             final = place + CHUNK >= len(data)
             try:
@@ -83,7 +87,7 @@ class Text:
                 byte = error.object[error.start]
                 raise UserError(
                     f"{self.name} is not in {encoding.upper()}: byte 0x{byte:02x} at offset "
-                    f"{offset}. Name its encoding, such as --encoding latin-1."
+                    f"{offset}. Bring it into UTF-8, or name its --encoding, such as latin-1."
                 ) from error
 
 
@@ -122,15 +126,18 @@ def texts(words: Sequence[str], encoding: str = "auto", normalization: str = "no
     Raises:
         UserError: If a word names nothing, or there is no such encoding.
     """
-    if encoding != "auto":
-        try:
-            codecs.lookup(encoding)
-        except LookupError as error:
-            known = ("utf-8", "utf-16", "latin-1", "cp1252", "utf-16-le", "utf-16-be")
-            raise UserError(
-                f"--encoding {encoding}: there is no such encoding.{nearest(encoding, known)} "
-                "Try utf-8, latin-1 or cp1252."
-            ) from error
+    there_is = encoding == "auto"
+    if not there_is:
+        # Names of no codec, and codecs from bytes to bytes, fail in ways of their own.
+        with contextlib.suppress(Exception):
+            "a".encode(encoding)
+            there_is = codecs.lookup(encoding).name.replace("-", "_") not in NO_TEXT
+    if not there_is:
+        known = ("utf-8", "utf-16", "latin-1", "cp1252", "utf-16-le", "utf-16-be")
+        raise UserError(
+            f"--encoding {encoding}: there is no such encoding.{nearest(encoding, known)} "
+            "Try utf-8, latin-1 or cp1252."
+        )
     found = [each for word in words for each in _named(word)]
     return [Text(name, source, encoding, normalization) for name, source in found]
 
@@ -138,6 +145,8 @@ def texts(words: Sequence[str], encoding: str = "auto", normalization: str = "no
 def _named(word: str) -> list[tuple[str, Path | bytes]]:
     if word == "-":
         return [("standard input", sys.stdin.buffer.read())]
+    if not word:
+        raise UserError("An empty name names no text.")
     path = Path(word)
     try:
         if path.is_dir():

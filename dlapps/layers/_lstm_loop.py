@@ -97,8 +97,19 @@ def _forwards(projected, kernel, hidden, cell, masks):
     return gates, cells, hiddens
 
 
+@tf.custom_gradient
+def _backwards(*given):
+    # A tape may be watching, but what XLA has compiled has no gradient of its own.
+    found = _compiled_backwards(*map(tf.stop_gradient, given))
+
+    def refused(*_):
+        raise NotImplementedError("FastLSTM has no second derivative; use keras.layers.LSTM.")
+
+    return found, refused
+
+
 @tf.function(jit_compile=True, autograph=False)
-def _backwards(d_hiddens, d_cell, kernel, hidden, cell, masks, gates, cells, hiddens):
+def _compiled_backwards(d_hiddens, d_cell, kernel, hidden, cell, masks, gates, cells, hiddens):
     """Returns the gradients of what is projected, the kernel, and the states before."""
     cells_before = tf.concat([cell[:, None], cells[:, :-1]], 1)
     transposed = tf.transpose(kernel)

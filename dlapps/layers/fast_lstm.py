@@ -51,7 +51,9 @@ class FastLSTM(keras.layers.LSTM):
         Returns:
             `(..., 4 * units)`.
         """
-        kernel = ops.convert_to_tensor(self.cell.kernel)
+        # Outside of a call, nothing else brings them to the type of a mixed precision.
+        sequences = ops.cast(sequences, self.compute_dtype)
+        kernel = ops.cast(self.cell.kernel, self.compute_dtype)
         masks = self.cell.get_dropout_mask(sequences[:, 0]) if training and self.dropout else None
         if isinstance(masks, list):  # One a gate.
             gates = zip(masks, ops.split(kernel, 4, axis=1), strict=True)
@@ -88,7 +90,10 @@ class FastLSTM(keras.layers.LSTM):
         masks = None
         if training and self.recurrent_dropout:
             masks = self.cell.get_recurrent_dropout_mask(states[0])
-        kernel = ops.convert_to_tensor(self.cell.recurrent_kernel)
+        projected, kernel, *states = (
+            ops.cast(each, self.compute_dtype)
+            for each in (projected, self.cell.recurrent_kernel, *states)
+        )
         outputs, cell = _lstm_loop.recurrence(projected, kernel, states, masks)
         last = outputs[:, -1]
         return last, outputs, [last, cell]
@@ -105,4 +110,4 @@ class FastLSTM(keras.layers.LSTM):
         )
 
     def get_config(self):
-        return super().get_config()
+        return {**super().get_config(), "use_cudnn": self.use_cudnn}  # Keras forgets it.

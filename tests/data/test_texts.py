@@ -108,7 +108,7 @@ def test_the_place_is_counted_from_the_start_of_a_file_with_a_mark(monkeypatch, 
 def test_half_a_character_of_utf_16_is_refused_with_the_place(monkeypatch, chunk):
     monkeypatch.setattr(module, "CHUNK", chunk)
     assert refusal("\ufeffabc".encode("utf-16-le")[:-1]).startswith(
-        "x.txt is not in UTF-16: byte 0x63 at offset 6."
+        "x.txt is not in UTF-16-LE: byte 0x63 at offset 6."
     )
 
 

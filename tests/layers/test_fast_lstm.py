@@ -219,7 +219,7 @@ def test_dropout_is_off_outside_training_and_another_each_time_in_it(dropout):
 
 
 def test_a_mask_is_left_to_keras(runs):
-    mask = tf.constant([[True, True, False, True, False], [False, True, True, True, True]])
+    mask = tf.constant([[True, False, True], [False, True, True]])
     theirs, ours = (results(layer, data(), mask=mask) for layer in pair())
     assert not runs
     assert_alike(theirs, ours)
@@ -372,6 +372,5 @@ def test_training_takes_the_steps_that_keras_takes(jit_compile):
         np.testing.assert_allclose(ours, theirs, **CLOSE)
 
 
-@pytest.mark.parametrize("settings", [{}, {**ALL, "use_bias": False}])
-def test_contract(settings):
-    check_layer(FastLSTM(UNITS, **settings), data(3)[0].numpy())
+def test_contract():
+    check_layer(FastLSTM(UNITS, **ALL), data(3)[0].numpy())

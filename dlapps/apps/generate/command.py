@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from dlapps import files, terminal
-from dlapps.apps.generate.config import Config
+from dlapps.apps.generate.config import NETWORK, Config
 from dlapps.commands import AppCommand, app_arguments
 from dlapps.errors import UserError
 from dlapps.options import NearChoice, Option, named_options, options
@@ -19,7 +19,7 @@ MOST_PROMPT = 100_000  # characters
 ESCAPES = {"\\n": "\n", "\\t": "\t", "\\\\": "\\"}
 
 
-@click.command(cls=AppCommand, both=("seed", "model"))
+@click.command(cls=AppCommand, both=("seed", "model", "encoding"))
 @app_arguments
 @click.option(
     "--prompt", cls=Option, multiple=True, metavar="TEXT",
@@ -80,7 +80,7 @@ def generate(
     if strict:
         raise click.UsageError("--strict is for files that may be skipped; no prompt is.")
     given = "seed" in named_options(Config)
-    _write(inputs, model or "shakespeare", config.seed if given else None, **use)
+    _write(inputs, model or "shakespeare", config.seed if given else None, config.encoding, **use)
 
 
 def _learn(
@@ -96,6 +96,12 @@ def _learn(
         return
     if output:
         raise click.UsageError(f"-o is for prediction, not for --{mode}; see --run.")
+    named = named_options(Config)
+    for network in NETWORK:
+        if mode == "finetune" and network in named:
+            raise click.UsageError(
+                f"{named[network]} is settled by the model that --finetune goes on with."
+            )
     if mode == "train" and model:
         raise click.UsageError("--model is what --finetune goes on with; --train begins anew.")
     if not words:
@@ -120,17 +126,18 @@ def _train(start: Callable[[Any], Any]) -> None:
 
 
 def _write(
-    words: tuple[str, ...], model: str, seed: int | None, prompt: tuple[str, ...], length: int,
-    samples: int, stop: str, unknown: str, format_: str, output: str | None, **style: Any,
+    words: tuple[str, ...], model: str, seed: int | None, encoding: str,
+    prompt: tuple[str, ...], length: int, samples: int, stop: str, unknown: str, format_: str,
+    output: str | None, **style: Any,
 ) -> None:  # fmt: skip
     with terminal.quiet():
         import numpy as np
 
         from dlapps.apps.generate import predict, render
         from dlapps.apps.generate.model import load_model
-    prompts = _prompts(words, prompt)
     with terminal.quiet():
         writer = load_model(model)
+    prompts = _prompts(words, prompt, encoding, writer.normalization)
     how = predict.Style(stop=_unescaped(stop), **style)
     rng = np.random.default_rng(seed)
     ids = [_ids(text, writer.characters, model, unknown) for _, text in prompts]
@@ -150,16 +157,26 @@ def _write(
         click.echo(lines)
 
 
-def _prompts(words: tuple[str, ...], given: tuple[str, ...]) -> list[tuple[str | None, str]]:
+def _prompts(
+    words: tuple[str, ...], given: tuple[str, ...], encoding: str, form: str
+) -> list[tuple[str | None, str]]:
     """Returns the texts to go on from, each with its file; one empty text if none is named."""
     from dlapps.apps.generate.data import read_text
-    from dlapps.data.texts import texts
+    from dlapps.data.texts import Text, texts
 
     prompts: list[tuple[str | None, str]] = []
     for each in given:
         path = each.removeprefix("FILE:")
-        prompts.append((path, read_text(path)) if path != each else (None, _unescaped(each)))
-    prompts += [(text.name, "".join(text.pieces())) for text in texts(words)]
+        if path != each:
+            prompts.append((path, read_text(path, encoding, form)))
+            continue
+        try:
+            each.encode()
+        except UnicodeEncodeError as error:
+            raise UserError("--prompt holds bytes that are no text in UTF-8.") from error
+        own = Text("--prompt", _unescaped(each), normalization=form)
+        prompts.append((None, "".join(own.pieces())))
+    prompts += [(one.name, "".join(one.pieces())) for one in texts(words, encoding, form)]
     for name, text in prompts:
         if len(text) > MOST_PROMPT:
             raise UserError(

@@ -8,16 +8,18 @@ from dlapps.options import ClipBy, NearChoice, option
 from dlapps.training_config import OPTIMIZE, TrainingConfig
 
 NORMALIZATIONS = ("none", "NFC", "NFKC", "NFD", "NFKD")
+# What a trained model has settled for good.
+NETWORK = ("cell", "units", "depth", "embedding", "tied", "layer_norm", "residual")
 
 
 @dataclass(frozen=True)
 class Config(TrainingConfig):
     """How to train a text generator."""
 
-    epochs: int | str = option(20, "Passes over the text.", click.IntRange(min=1))
-    batch_size: int = option(64, "Windows a step.", click.IntRange(min=1))
+    epochs: int | str = option(10, "Passes over the text.", click.IntRange(min=1))
+    batch_size: int = option(32, "Windows a step.", click.IntRange(min=1))
     learning_rate: float = option(
-        4e-3,
+        1e-2,
         "Highest learning rate; --finetune learns at a tenth of it.",
         click.FloatRange(min=0, min_open=True),
         section=OPTIMIZE,
@@ -43,9 +45,7 @@ class Config(TrainingConfig):
     normalize: str = option(
         "none", "Unicode normal form to bring the text into.", NearChoice(NORMALIZATIONS)
     )
-    window: int = option(
-        128, "Characters through which gradients flow back.", click.IntRange(min=2)
-    )
+    window: int = option(64, "Characters through which gradients flow back.", click.IntRange(min=2))
     stateful: bool = option(
         False, "Read each window on from where the last one ended, rather than at random places."
     )
@@ -56,7 +56,7 @@ class Config(TrainingConfig):
         0, "Width of the vectors that stand for characters; 0 for one-hot.", click.IntRange(min=0)
     )
     dropout: float = option(
-        0.2,
+        0.1,
         "Part of each recurrent layer's output dropped.",
         click.FloatRange(0, 1, max_open=True),
     )

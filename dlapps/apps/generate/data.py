@@ -1,5 +1,6 @@
 """From files to batches: reads a text as ids of characters, and cuts windows out of it."""
 
+import glob
 import hashlib
 import itertools
 import tempfile
@@ -73,11 +74,13 @@ def read_corpus(
     ids = _ids(train, characters)
     notes = []
     if known and new:
-        notes.append(
-            f"{len(new)} characters are new to the model: {shown(new)}. It learns them here."
-        )
+        notes.append(f"New to the model, which learns them here: {shown(new)}.")
     if validation:
         kept = _ids(validation, characters)
+        if len(kept) < 2:
+            raise UserError(
+                f"{validation[0].name}, to be held out, has {len(kept)} characters; 2 are needed."
+            )
     else:
         cut = len(ids) - max(1, round(part * len(ids)))
         ids, kept = ids[:cut], ids[cut:]
@@ -102,8 +105,11 @@ def _parts(
         rest = named.get("validation") or named.get("test")
         return name, [first], second or ([rest] if rest and rest is not first else [])
     found = texts(words, encoding, normalization)
-    stem = "text" if words[0] == "-" else Path(words[0].rstrip("/*.")).stem or "text"
-    return stem, found, second
+    path = Path(words[0])
+    if glob.has_magic(words[0]):
+        path = path.parent
+    plain = words[0] != "-" and not glob.has_magic(str(path))
+    return (path.stem if plain else "") or "text", found, second
 
 
 def _looked_through(parts: Sequence[Text]) -> tuple[set[str], int, bytes]:
@@ -123,7 +129,8 @@ def _looked_through(parts: Sequence[Text]) -> tuple[set[str], int, bytes]:
 def _ids(parts: Sequence[Text], characters: str) -> np.ndarray:
     place = np.zeros(0x110000, np.uint32)
     place[_codes(characters)] = np.arange(len(characters))
-    kind = np.uint8 if len(characters) <= 256 else np.uint16
+    sizes = (np.uint8, np.uint16, np.uint32)
+    kind = next(size for size in sizes if len(characters) <= np.iinfo(size).max + 1)
     pieces = (place[_codes(piece)].astype(kind) for text in parts for piece in text.pieces())
     kept = [np.empty(0, kind)]
     for piece in pieces:
@@ -148,13 +155,18 @@ def _codes(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def read_text(data: str, encoding: str = "auto") -> str:
-    """Reads a text to go on from or to measure on: a file, a folder, a glob, `-`, `sample`...
+def read_text(data: str, encoding: str = "auto", normalization: str = "none") -> str:
+    """Reads a text to go on from or to measure on.
+
+    Args:
+        data: What `read_corpus` reads, in one word.
+        encoding: Of the files, or "auto".
+        normalization: A Unicode normal form, or "none".
 
     Raises:
         UserError: If it cannot be read, or is empty.
     """
-    name, first, second = _parts([data], None, encoding, "none")
+    name, first, second = _parts([data], None, encoding, normalization)
     text = "".join(piece for part in [*first, *second] for piece in part.pieces())
     if not text:
         raise UserError(f"{name} is empty.")
@@ -243,10 +255,10 @@ def held_out_batches(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     count = len(ids) - 1
     batches = -(-count // (HELD_OUT_ROWS * COUNTED))
-    span = -(-count // (HELD_OUT_ROWS * batches))
-    starts = np.arange(batches * HELD_OUT_ROWS).reshape(batches, HELD_OUT_ROWS, 1) * span
-    reach = np.arange(-CONTEXT, span)
-    places = starts + reach
-    # Before the text begins, its first character stands; behind its end, its last.
-    inputs, targets = (ids[np.clip(places + k, 0, count)].astype(np.int32) for k in (0, 1))
-    return inputs, np.where((reach >= 0) & (places < count), targets, IGNORED)
+    rows = batches * HELD_OUT_ROWS
+    # Of equal length but for a character, for Keras weighs all batches alike.
+    cuts = np.arange(rows + 1) * count // rows
+    starts, ends = (each.reshape(batches, HELD_OUT_ROWS, 1) for each in (cuts[:-1], cuts[1:]))
+    places = np.maximum(starts - CONTEXT, 0) + np.arange(CONTEXT + (ends - starts).max())
+    inputs, targets = (ids[np.minimum(places + k, count)].astype(np.int32) for k in (0, 1))
+    return inputs, np.where((places >= starts) & (places < ends), targets, IGNORED)

@@ -36,16 +36,7 @@ def evaluate(name: str, data: str | None, output: Path | None, strict: bool = Fa
         UserError: If the model or the text is at fault.
     """
     model = load_model(name)
-    train, text = _to_measure(name, data, model)
-    ids, unknown = encoded(text, model.characters)
-    count = sum(text.count(each) for each in unknown)
-    if unknown and strict:
-        raise UserError(f"The text holds {shown(unknown)}, which the model does not know.")
-    if unknown:
-        terminal.note(
-            f"Note: {count} characters are unknown to the model, so they are left out: "
-            f"{shown(unknown)}."
-        )
+    train, ids, text = _to_measure(name, data, model, strict)
     if len(ids) < 2:
         raise UserError(f"The text has {len(ids)} characters that the model knows; 2 are needed.")
     nats = nats_per_char(model, ids)
@@ -53,7 +44,7 @@ def evaluate(name: str, data: str | None, output: Path | None, strict: bool = Fa
     baselines |= dict(metrics.packed(text))
     return {
         "num_characters": len(ids) - 1,
-        "num_unknown": count,
+        "num_unknown": len(text) - len(ids),
         "nats_per_char": nats,
         "bits_per_char": metrics.bits(nats),
         "perplexity": float(np.exp(nats)),
@@ -61,14 +52,28 @@ def evaluate(name: str, data: str | None, output: Path | None, strict: bool = Fa
     }
 
 
-def _to_measure(name: str, data: str | None, model: CharRNN) -> tuple[np.ndarray | None, str]:
-    """Returns the ids that it learnt from, if they are known, and the text to measure on."""
+def _to_measure(
+    name: str, data: str | None, model: CharRNN, strict: bool
+) -> tuple[np.ndarray | None, np.ndarray, str]:
+    """Returns the ids that it learnt from, if they are known; those to measure on; their text."""
+    is_run = (Path(name) / runs.RECORD).is_file()
+    options = runs.load(name).record["options"] if is_run else {}
     if data is not None:
-        return None, read_text(data)
-    if not (Path(name) / runs.RECORD).is_file():
+        text = read_text(data, options.get("encoding", "auto"), model.normalization)
+        ids, unknown = encoded(text, model.characters)
+        if unknown and strict:
+            raise UserError(f"The text holds {shown(unknown)}, which the model does not know.")
+        if unknown:
+            terminal.note(
+                f"Note: {len(text) - len(ids)} characters are unknown to the model and left out: "
+                f"{shown(unknown)}."
+            )
+        return None, ids, text
+    if not is_run:
         raise UserError(f"{name} is not a run, so DATA is needed: a text to measure it on.")
-    record = runs.load(name).record
-    learnt, options = record["dataset"], record["options"]
+    learnt = runs.load(name).record["dataset"]
+    if "-" in learnt["data"]:
+        raise UserError(f"{name} learnt from standard input, so DATA is needed to measure it on.")
     corpus = read_corpus(
         learnt["data"], options["validation"], options["validation_text"], options["encoding"],
         options["normalize"], model.characters,
@@ -80,8 +85,7 @@ def _to_measure(name: str, data: str | None, model: CharRNN) -> tuple[np.ndarray
         )
     count = len(corpus.validation)
     terminal.note(f"Note: measured on the {count} characters held out in training.")
-    text = "".join(np.array([*model.characters])[corpus.validation])
-    return corpus.train, text
+    return corpus.train, corpus.validation, "".join(model.characters[k] for k in corpus.validation)
 
 
 def nats_per_char(model: CharRNN, ids: np.ndarray) -> float:

@@ -1,5 +1,7 @@
 """The network of the text generator."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -32,6 +34,7 @@ class CharRNN(keras.Model):
             (Press & Wolf 2017, https://arxiv.org/abs/1608.05859).
         layer_norm: Whether to normalise the output of each recurrent layer.
         residual: Whether to add the input of each recurrent layer but the first to its output.
+        normalization: The Unicode normal form of the text it learns from, or "none".
 
     Call arguments:
         ids: `(batch, time)` int32.
@@ -53,6 +56,7 @@ class CharRNN(keras.Model):
         tied=False,
         layer_norm=False,
         residual=False,
+        normalization="none",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -70,6 +74,7 @@ class CharRNN(keras.Model):
         self.tied = tied
         self.layer_norm = layer_norm
         self.residual = residual
+        self.normalization = normalization
         policy = self.dtype_policy
         if embedding:
             self.vectors = keras.layers.Embedding(
@@ -186,6 +191,7 @@ class CharRNN(keras.Model):
             "tied": self.tied,
             "layer_norm": self.layer_norm,
             "residual": self.residual,
+            "normalization": self.normalization,
         }
 
 
@@ -238,6 +244,13 @@ class ContinuedCharRNN(keras.Model):
         reader = keras.saving.serialize_keras_object(self.reader)
         return {**super().get_config(), "reader": reader, "rows": self.rows}
 
+    @classmethod
+    def from_config(cls, config):
+        reader = keras.saving.deserialize_keras_object(config["reader"])
+        if not reader.built:
+            reader.build((None, None))
+        return cls(**{**config, "reader": reader})
+
 
 def new_model(characters: str, settings: dict) -> CharRNN:
     """Makes a text generator that knows nothing yet.
@@ -251,16 +264,17 @@ def new_model(characters: str, settings: dict) -> CharRNN:
     return model
 
 
-def extended(model: CharRNN, characters: str) -> CharRNN:
-    """Returns a copy of a model that knows more characters.
+def extended(model: CharRNN, characters: str, **changes: Any) -> CharRNN:
+    """Returns a copy of a model that knows more characters, of the precision now in force.
 
     Args:
         model: Trained.
         characters: Its vocabulary, and behind it the new ones; they begin as if never seen, and
-            as unlikely as the least likely one.
+            with the bias of the least likely one.
+        changes: Other arguments of `CharRNN` that change no weight, such as `dropout`.
     """
-    config = {**model.get_config(), "characters": characters}
-    more = CharRNN.from_config(config)
+    kept = {name: value for name, value in model.get_config().items() if name != "dtype"}
+    more = CharRNN.from_config({**kept, **changes, "characters": characters})
     more.build((None, None))
     count = len(model.characters)
     for old, new in zip(model.weights, more.weights, strict=True):

@@ -15,6 +15,7 @@ from dlapps.apps.generate.data import (
     Corpus,
     held_out_batches,
     random_windows,
+    shown,
     streams,
 )
 from dlapps.apps.generate.model import CharRNN, ContinuedCharRNN
@@ -89,6 +90,11 @@ def check_length(corpus: Corpus, config: Config) -> None:
         UserError: If not.
     """
     count = len(corpus.train)
+    if len(corpus.characters) < 2:
+        raise UserError(
+            f"{corpus.name} is {shown(corpus.characters)} again and again; there is nothing to "
+            "learn from one character."
+        )
     if count < config.window + 1:
         raise UserError(
             f"{corpus.name} has {count} characters to learn from, fewer than --window "
@@ -105,7 +111,9 @@ def _used(corpus: Corpus, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Returns the ids to learn from and to validate on."""
     train, held_out = corpus.train, corpus.validation
     if config.overfit_batches:
-        train = train[: config.overfit_batches * config.batch_size * config.window + 1]
+        # One window more, for the others to be moved by.
+        windows = config.overfit_batches * config.batch_size + (not config.stateful)
+        train = train[: windows * config.window + 1]
         terminal.note(f"Note: learning {len(train)} characters by heart; validation is the same.")
         return train, train
     most = config.window if config.fast_dev_run else MOST_HELD_OUT

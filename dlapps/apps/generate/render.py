@@ -41,7 +41,8 @@ def lines(written: Sequence[dict], format_: str) -> str:
     if format_ == "jsonl":
         return "\n".join(json.dumps(each, ensure_ascii=False) for each in written)
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    # All quoted: of a lone carriage return, Python 3.11 does not see that it has to be.
+    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(["prompt", "sample", "text"])
     for each in written:
         for number, text in enumerate(each["texts"], start=1):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dlapps import files, precision, runs, saving, terminal
 from dlapps.apps.generate import metrics, phases, render
-from dlapps.apps.generate.config import Config
+from dlapps.apps.generate.config import NETWORK, Config
 from dlapps.apps.generate.data import Corpus, read_corpus
 from dlapps.apps.generate.model import CharRNN, extended, load_model, new_model
 from dlapps.apps.generate.predict import Style, predict
@@ -60,13 +60,19 @@ def resume(path: str, given: Config, named: dict[str, str]) -> runs.Run:
 def _train(
     data: list[str], mode: str, config: Config, start: str | None, run: runs.Run | None
 ) -> runs.Run:
+    if run and "-" in data:
+        raise UserError(f"{run.folder} learnt from standard input, which is gone. Train anew.")
+    before = load_model(start) if start else None
+    if before is not None:
+        config = dataclasses.replace(config, **_network(before))
+        if config.normalize == "none":
+            config = dataclasses.replace(config, normalize=before.normalization)
     if config.tied and config.embedding != config.units:
         raise UserError(
             f"--tied needs --embedding to be --units, {config.units}, not {config.embedding}."
         )
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    before = load_model(start) if start else None
     corpus = read_corpus(
         data, config.validation, config.validation_text, config.encoding, config.normalize,
         before.characters if before else "",
@@ -81,17 +87,21 @@ def _train(
         return _trained(model, corpus, data, mode, config, start, run)
 
 
+def _network(model: CharRNN) -> dict[str, Any]:
+    return {name: getattr(model, name) for name in NETWORK}
+
+
 def _model(before: CharRNN | None, corpus: Corpus, config: Config) -> CharRNN:
-    dropout = 0.0 if config.overfit_batches else config.dropout
-    recurrent_dropout = 0.0 if config.overfit_batches else config.recurrent_dropout
-    if before is not None:
-        return extended(before, corpus.characters)
-    settings = {
-        name: getattr(config, name)
-        for name in ("cell", "units", "depth", "embedding", "tied", "layer_norm", "residual")
+    regular = not config.overfit_batches
+    others = {
+        "dropout": config.dropout * regular,
+        "recurrent_dropout": config.recurrent_dropout * regular,
+        "normalization": config.normalize,
     }
-    settings |= {"dropout": dropout, "recurrent_dropout": recurrent_dropout}
-    return new_model(corpus.characters, settings)
+    if before is not None:
+        return extended(before, corpus.characters, **others)
+    network = {name: getattr(config, name) for name in NETWORK}
+    return new_model(corpus.characters, {**network, **others})
 
 
 def _trained(

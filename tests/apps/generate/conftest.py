@@ -35,3 +35,13 @@ def trained(tmp_path_factory):
         result = CliRunner().invoke(cli, [str(word) for word in words])
     assert result.exit_code == 0, result.output
     return root / "run", root / "cycle.txt"
+
+
+@pytest.fixture
+def write(trained, dlapps):
+    """Writes with the trained model; returns what `CliRunner.invoke` does."""
+
+    def run(*words, **settings):
+        return dlapps("generate", "--model", trained[0], *words, **settings)
+
+    return run

@@ -7,10 +7,11 @@ from dlapps.apps.generate.model import CharRNN, new_model
 # Each character tells the next one.
 CYCLE = "abcd\n" * 200
 # A training on it: six epochs of fourteen steps.
-TINY = (
-    "--units", 16, "--window", 8, "--batch-size", 8, "--dropout", 0, "--learning-rate", 0.03,
-    "--epochs", 6, "--precision", "float32",
+LEARN = (
+    "--window", 8, "--batch-size", 8, "--dropout", 0, "--learning-rate", 0.03, "--epochs", 6,
+    "--precision", "float32",
 )  # fmt: skip
+TINY = ("--units", 16, *LEARN)
 
 UNITS = 8
 VARIANTS = {
