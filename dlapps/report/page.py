@@ -74,7 +74,7 @@ def _head(run: Run, history: History | None) -> dict[str, Any]:
     state = str(record.get("state", "unknown"))
     data = results.mapping(record, "dataset").get("data")
     mode = f" --{record['mode']}" if record.get("mode") else ""
-    lead = f"{record['app']}{mode}{f' {data}' if data else ''}"
+    lead = f"{record['app']}{mode}{f' {numbers.exact(data)}' if data else ''}"
     return {
         "title": run.folder.resolve().name,
         "lead": lead,
@@ -99,7 +99,7 @@ def _facts(record: dict[str, Any], history: History | None) -> Iterator[tuple[st
     if numbers.is_number(dataset.get("train")):
         held_out = dataset.get("validation")
         small = f"{held_out} held out" if held_out is not None else ""
-        yield "examples to learn from", Cell(str(dataset["train"]), small)
+        yield f"{dataset.get('unit', 'examples')} to learn from", Cell(str(dataset["train"]), small)
     if record.get("started"):
         day, _, time = str(record["started"]).partition("T")
         yield "started", Cell(day, time[:5])

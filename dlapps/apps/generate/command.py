@@ -117,7 +117,7 @@ def _train(start: Callable[[Any], Any]) -> None:
     figures = done.record["figures"]
     terminal.note(
         f"Held-out loss {figures['val_loss']:.4f} nats a character, "
-        f"{figures['val_bits_per_char']:.4f} bits."
+        f"{figures['val_bits_per_char']:.4f} bits; perplexity {figures['val_perplexity']:.3f}."
     )
     terminal.note(f"Use it:      dlapps generate --model {done.folder}")
     terminal.note(f"Measure it:  dlapps evaluate {done.folder}")

@@ -1,6 +1,7 @@
 """Trains the generator: reads the text, trains, writes the run."""
 
 import dataclasses
+import math
 from typing import Any
 
 import keras
@@ -108,34 +109,38 @@ def _trained(
     model: CharRNN, corpus: Corpus, data: list[str], mode: str, config: Config,
     start: str | None, run: runs.Run | None,
 ) -> runs.Run:  # fmt: skip
-    record = {
-        "mode": mode,
-        "model": start,
-        "options": dataclasses.asdict(config),
-        "dataset": {
-            "data": data,
-            "fingerprint": corpus.fingerprint,
-            "train": len(corpus.train),
-            "validation": len(corpus.validation),
-            "characters": corpus.characters,
-        },
-    }
+    nats = metrics.baselines(corpus.train, corpus.validation, len(corpus.characters))
+    bits = {name: metrics.bits(value) for name, value in nats.items()}
+    options = dataclasses.asdict(config)
     if run is None:
-        run = runs.create("generate", corpus.name, config.run, **record)
+        run = runs.create(
+            "generate", corpus.name, config.run, mode=mode, model=start, options=options,
+            dataset=_dataset(corpus, data), baselines={"loss": nats, "bits_per_char": bits},
+        )  # fmt: skip
     with runs.held(run), reported(run), runs.recorded(run):
-        run.update(options=record["options"])
-        nats = metrics.baselines(corpus.train, corpus.validation, len(corpus.characters))
-        for text in (render.corpus_line(corpus, nats), *(f"Note: {n}" for n in corpus.notes)):
-            terminal.note(text)
-        run.update(baselines={"loss": nats})
+        run.update(options=options)
+        terminal.note(render.corpus_line(corpus, nats))
+        for text in corpus.notes:
+            terminal.note(f"Note: {text}")
         best = phases.learn(
             model, corpus, mode, config, run, _companions(model, config, run),
             lambda: saving.save(model, run.model),
         )  # fmt: skip
-        saving.save(model, run.model)
-        figures: dict[str, Any] = {**best, "val_bits_per_char": metrics.bits(best["val_loss"])}
-        run.update(state="finished", figures=figures)
+        loss = best["val_loss"]
+        measures = {"val_bits_per_char": metrics.bits(loss), "val_perplexity": math.exp(loss)}
+        run.update(state="finished", figures={**best, **measures})
     return run
+
+
+def _dataset(corpus: Corpus, data: list[str]) -> dict[str, Any]:
+    return {
+        "data": data,
+        "fingerprint": corpus.fingerprint,
+        "unit": "characters",
+        "train": len(corpus.train),
+        "validation": len(corpus.validation),
+        "characters": corpus.characters,
+    }
 
 
 def _companions(
