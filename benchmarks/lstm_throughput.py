@@ -58,32 +58,36 @@ def characters_a_second(kind: str, units: int, rows: int, window: int, seconds: 
     data = untuned(tf.data.Dataset.from_tensors((ids, ids)).repeat())
     model.fit(data, steps_per_epoch=3, verbose=0, shuffle=False)  # Compiles.
     watch = Watch(seconds)
-    model.fit(data, steps_per_epoch=100_000, verbose=0, shuffle=False, callbacks=[watch.callback()])
+    model.fit(
+        data, steps_per_epoch=100_000, verbose=0, shuffle=False, callbacks=[watch.attached(model)]
+    )
     return rows * window / statistics.median(watch.steps)
 
 
 class Watch:
-    """Takes the time of every step, and ends the training in time."""
+    """Takes the time of every step, and ends the training in time.
+
+    Args:
+        seconds: How long to train.
+    """
 
     def __init__(self, seconds: float):
         self.end = time.perf_counter() + seconds
         self.steps: list[float] = []
         self.last: float | None = None
 
-    def callback(self):
-        """Returns the Keras callback."""
+    def attached(self, model):
+        """Returns the Keras callback of a model."""
         import keras
 
-        return keras.callbacks.LambdaCallback(on_train_batch_end=self.note)
+        def note(batch, logs):
+            now = time.perf_counter()
+            if self.last is not None:
+                self.steps.append(now - self.last)
+            self.last = now
+            model.stop_training = now > self.end
 
-    def note(self, _batch: int, _logs: dict) -> None:
-        """Takes the time of a step."""
-        now = time.perf_counter()
-        if self.last is not None:
-            self.steps.append(now - self.last)
-        self.last = now
-        if now > self.end:
-            raise StopIteration
+        return keras.callbacks.LambdaCallback(on_train_batch_end=note)
 
 
 @click.command()

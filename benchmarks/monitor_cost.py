@@ -147,7 +147,14 @@ def main():
     cases = {
         "finetune": (finetuning, (images, labels), images[:8], settings.epochs, 67, {}),
         "head": (head, (rows, np.tile(labels, 8)), None, 20, 17, {"steps_per_execution": 16}),
-        "generate": (char_rnn, (ids, ids), ids[:8, :16], settings.epochs, 489, {}),
+        "generate": (
+            char_rnn,
+            (ids, ids),
+            ids[:8, :16],
+            settings.epochs,
+            489,
+            {"steps_per_execution": 8},
+        ),
     }
     print("training   without (ms/step)   with   cost")
     for name, (make, batch, look_at, epochs, steps, more) in cases.items():

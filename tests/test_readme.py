@@ -28,6 +28,7 @@ def test_every_command_of_the_readme_runs(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         draw("disc", 1).save(tmp_path / name)
     write_folder(tmp_path / "flowers")
+    (tmp_path / "tinyshakespeare.txt").write_text("First Citizen:\nSpeak, speak.\n" * 200)
     for command in COMMANDS:
         words = shlex.split(command)[1:]
         if {"--train", "--finetune"} & {*words}:  # A step of everything; the rest takes longer.

@@ -1,6 +1,9 @@
+import pytest
+
 from dlapps import backbones
 from dlapps.apps.classify.config import Config
-from dlapps.weights import builtin
+from dlapps.states import read_state
+from dlapps.weights import builtin, packed
 
 
 def names(**values):
@@ -36,3 +39,11 @@ def test_every_entry_says_all_that_a_user_should_know():
 def test_rows_are_the_models():
     assert [row["name"] for row in builtin.rows()] == names()
     assert builtin.BuiltIn(**builtin.rows()[0]) == builtin.MODELS[0]
+
+
+def test_every_model_trained_here_is_there_and_says_how_it_was_made():
+    for model in builtin.MODELS:
+        if model.source.startswith("this project"):
+            path = packed.FOLDER / f"{model.name}.npz"
+            assert path.stat().st_size == pytest.approx(model.megabytes * 1e6, rel=0.1)
+            assert read_state(path)["about"]["command"].startswith(f"dlapps {model.app} --train")

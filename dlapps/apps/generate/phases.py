@@ -22,6 +22,8 @@ from dlapps.apps.generate.model import CharRNN, ContinuedCharRNN
 from dlapps.data.array_batches import untuned
 from dlapps.errors import UserError
 
+# A step of the default network takes 20 ms, of which Python's look in between would take 2.
+STEPS_AT_ONCE = 8
 # Of more held-out text, only as much is read after each epoch.
 MOST_HELD_OUT = 500_000  # characters
 # Rows and characters on which the activations are watched: a recurrent layer is run step by step.
@@ -69,6 +71,7 @@ def learn(
         config.weight_decay if regular else 0.0,
         chance=math.log(len(corpus.characters)),
         average=config.average if regular else 0.0,
+        steps_at_once=STEPS_AT_ONCE,
     )
     few = train[: WATCHED[0] * WATCHED[1]].astype(np.int32)
     few = few[: len(few) // WATCHED[1] * WATCHED[1]].reshape(-1, WATCHED[1])
