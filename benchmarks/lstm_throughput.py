@@ -14,6 +14,7 @@ Command:
 """
 
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -91,7 +92,7 @@ class Watch:
 
 
 @click.command()
-@click.option("--torch-python", type=click.Path(exists=True, resolve_path=True))
+@click.option("--torch-python", type=click.Path(exists=True))
 @click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True)
 @click.option("--seconds", type=float, default=5.0, show_default=True, help="Of each measurement.")
 @click.option("--contestant", type=click.Choice(["dlapps", "keras"]), hidden=True)
@@ -107,7 +108,12 @@ def main(
     mine = [sys.executable, str(HERE / "lstm_throughput.py"), "--seconds", str(seconds)]
     commands = {kind: [*mine, "--contestant", kind, "--size"] for kind in ("dlapps", "keras")}
     if torch_python:
-        commands["pytorch"] = [torch_python, str(HERE / "peer_pytorch_lstm.py"), str(seconds)]
+        # Absolute, but not resolved: a link is what makes an interpreter one of an environment.
+        commands["pytorch"] = [
+            os.path.abspath(torch_python),
+            str(HERE / "peer_pytorch_lstm.py"),
+            str(seconds),
+        ]
     rows: list[list[object]] = []
     for sizes in SIZES:
         found: dict[str, list[float]] = {kind: [] for kind in commands}
