@@ -94,7 +94,7 @@ def test_what_is_no_utf_8_is_refused_with_the_place(monkeypatch, chunk, data, by
     monkeypatch.setattr(module, "CHUNK", chunk)
     assert refusal(data) == (
         f"x.txt is not in UTF-8: byte 0x{byte} at offset {offset}. "
-        "Name its encoding, such as --encoding latin-1."
+        "Bring it into UTF-8, or name its --encoding, such as latin-1."
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dlapps import runs, training
+from dlapps.apps.generate import phases
 from dlapps.apps.generate.model import load_model
 from dlapps.callbacks.full_state_checkpoint import FullStateCheckpoint
 from tests.apps.generate.tiny import CYCLE, TINY
@@ -91,6 +92,7 @@ def test_stopped_after_every_step_it_ends_as_if_never_stopped(words, tmp_path, d
     def stopping(*args, **settings):
         return FullStateCheckpoint(*args, **{**settings, "stop": lambda: "a test"})
 
+    monkeypatch.setattr(phases, "STEPS_AT_ONCE", 1)
     (tmp_path / "short.txt").write_text(CYCLE[:130])
     options = (*TINY, "--epochs", 2, "--dropout", 0.2, "--batch-size", 4, *words)
     whole = dlapps("generate", "--train", tmp_path / "short.txt", *options, "--run", "whole")
