@@ -2,7 +2,8 @@
 
 Two layers on top of each other predict the next of 65 characters; a step is all of it: vectors of
 the characters (or one-hot), both layers, the output, the loss, the gradients and Adam. Contestants:
-* dlapps    `CharRNN` with `FastLSTM`, trained by `fit` as `dlapps generate --train` does;
+* dlapps    `CharRNN` with `FastLSTM`, trained by `fit` as `dlapps generate --train` does, eight
+            steps at a time;
 * keras     the same model with `keras.layers.LSTM`;
 * pytorch   `torch.nn.Embedding`, `torch.nn.LSTM`, `torch.nn.Linear`, `torch.optim.Adam`
             (`peer_pytorch_lstm.py`; needs an interpreter with torch: --torch-python).
@@ -45,6 +46,7 @@ def characters_a_second(kind: str, units: int, rows: int, window: int, seconds: 
     import numpy as np
 
     from dlapps.apps.generate import model as generator
+    from dlapps.apps.generate.phases import STEPS_AT_ONCE
     from dlapps.data.array_batches import untuned
 
     if kind == "keras":
@@ -52,21 +54,23 @@ def characters_a_second(kind: str, units: int, rows: int, window: int, seconds: 
     model = generator.CharRNN(CHARACTERS, units=units, depth=2, embedding=units, dropout=0.0)
     model.build((None, None))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(1e-3), loss, jit_compile=False)
+    model.compile(
+        keras.optimizers.Adam(1e-3), loss, jit_compile=False, steps_per_execution=STEPS_AT_ONCE
+    )
     ids = np.random.default_rng(0).integers(0, len(CHARACTERS), (rows, window)).astype(np.int32)
     import tensorflow as tf
 
     data = untuned(tf.data.Dataset.from_tensors((ids, ids)).repeat())
-    model.fit(data, steps_per_epoch=3, verbose=0, shuffle=False)  # Compiles.
+    model.fit(data, steps_per_epoch=STEPS_AT_ONCE, verbose=0, shuffle=False)  # Compiles.
     watch = Watch(seconds)
     model.fit(
         data, steps_per_epoch=100_000, verbose=0, shuffle=False, callbacks=[watch.attached(model)]
     )
-    return rows * window / statistics.median(watch.steps)
+    return STEPS_AT_ONCE * rows * window / statistics.median(watch.steps)
 
 
 class Watch:
-    """Takes the time of every step, and ends the training in time.
+    """Takes the time of the steps that run at once, and ends the training in time.
 
     Args:
         seconds: How long to train.
@@ -86,7 +90,7 @@ class Watch:
             if self.last is not None:
                 self.steps.append(now - self.last)
             self.last = now
-            model.stop_training = now > self.end
+            model.stop_training = now > self.end and len(self.steps) >= 2
 
         return keras.callbacks.LambdaCallback(on_train_batch_end=note)
 
