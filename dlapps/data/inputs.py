@@ -3,7 +3,7 @@
 import glob
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,30 +38,43 @@ def picture_inputs(words: Iterable[str]) -> list[Input]:
 def _found(word: str) -> list[Input]:
     if word == "-":
         return _standard_input()
+    found = named_files(word, SUFFIXES, "pictures")
+    if len(found) == 1 and found[0][0] == word and found[0][1].suffix.lower() == ".txt":
+        path = found[0][1]
+        return _listed(text_lines(path), path.parent, word)
+    return [Input(name, path) for name, path in found]
+
+
+def named_files(word: str, suffixes: Collection[str], kind: str) -> list[tuple[str, Path]]:
+    """Lists the files that a word names, with what they go by.
+
+    Args:
+        word: A file, a folder (searched to the bottom) or a glob.
+        suffixes: Of the files to take from a folder, in small letters.
+        kind: What they are, such as "pictures".
+
+    Raises:
+        UserError: If there is none.
+    """
+    path = Path(word)
     try:
-        return _named(word, Path(word))
+        if path.is_dir():
+            files = files_in(path, suffixes)
+            if not files:
+                raise UserError(f"{word} holds no {kind} ({' '.join(sorted(suffixes))}).")
+            return [(str(file), file) for file in files]
+        if path.exists():
+            return [(word, path)]
+        if glob.has_magic(word):
+            matches = sorted(glob.glob(word, recursive=True), key=natural)
+            files = [Path(match) for match in matches if Path(match).is_file()]
+            if not files:
+                raise UserError(f"{word} matches no file.")
+            return [(str(file), file) for file in files]
+        beside = path.parent
+        names = [p.name for p in beside.iterdir()] if beside.is_dir() else []
     except OSError as error:  # Such as a name longer than any file's.
         raise UserError(f"{word} cannot be read: {reason(error)}.") from error
-
-
-def _named(word: str, path: Path) -> list[Input]:
-    if path.is_dir():
-        files = pictures_in(path)
-        if not files:
-            raise UserError(f"{word} holds no pictures ({' '.join(sorted(SUFFIXES))}).")
-        return [Input(str(file), file) for file in files]
-    if path.exists():
-        if path.suffix.lower() == ".txt":
-            return _listed(text_lines(path), path.parent, word)
-        return [Input(word, path)]
-    if glob.has_magic(word):
-        matches = sorted(glob.glob(word, recursive=True), key=natural)
-        files = [Path(match) for match in matches if Path(match).is_file()]
-        if not files:
-            raise UserError(f"{word} matches no file.")
-        return [Input(str(file), file) for file in files]
-    beside = path.parent
-    names = [p.name for p in beside.iterdir()] if beside.is_dir() else []
     raise UserError(f"{word} does not exist.{nearest(path.name, names)}")
 
 
@@ -109,11 +122,21 @@ def _listed(lines: list[str], folder: Path, origin: str) -> list[Input]:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Returns the picture files below a folder, hidden ones left out, sorted as people count."""
+    """Returns the picture files below a folder; see `files_in`."""
+    return files_in(folder, SUFFIXES)
+
+
+def files_in(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Returns the files below a folder, hidden ones left out, sorted as people count.
+
+    Args:
+        folder: Where to look.
+        suffixes: Of the files to take, in small letters.
+    """
     files = [
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in suffixes
         and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
         and path.is_file()
     ]

@@ -2,7 +2,6 @@
 
 import codecs
 import contextlib
-import glob
 import io
 import mmap
 import sys
@@ -11,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlapps.data.inputs import natural
+from dlapps.data.inputs import named_files
 from dlapps.errors import UserError, nearest, reason
 
 SUFFIXES = {".md", ".rst", ".tex", ".text", ".txt"}
@@ -110,8 +109,8 @@ def _normalized(pieces: Iterator[str], form: str) -> Iterator[str]:
     for piece in pieces:
         # A character and the marks that combine with it stay together: no mark begins a line.
         whole, line_end, rest = (rest + piece).rpartition("\n")
-        yield unicodedata.normalize(form, whole + line_end)  # type: ignore[arg-type]
-    yield unicodedata.normalize(form, rest)  # type: ignore[arg-type]
+        yield unicodedata.normalize(form, whole + line_end)  # type: ignore[arg-type]  # checked before
+    yield unicodedata.normalize(form, rest)  # type: ignore[arg-type]  # checked before
 
 
 def texts(words: Sequence[str], encoding: str = "auto", normalization: str = "none") -> list[Text]:
@@ -142,33 +141,9 @@ def texts(words: Sequence[str], encoding: str = "auto", normalization: str = "no
     return [Text(name, source, encoding, normalization) for name, source in found]
 
 
-def _named(word: str) -> list[tuple[str, Path | bytes]]:
+def _named(word: str) -> Sequence[tuple[str, Path | bytes]]:
     if word == "-":
         return [("standard input", sys.stdin.buffer.read())]
     if not word:
         raise UserError("An empty name names no text.")
-    path = Path(word)
-    try:
-        if path.is_dir():
-            files = [
-                file
-                for file in path.rglob("*")
-                if file.suffix.lower() in SUFFIXES
-                and not any(part.startswith(".") for part in file.relative_to(path).parts)
-                and file.is_file()
-            ]
-            if not files:
-                raise UserError(f"{word} holds no texts ({' '.join(sorted(SUFFIXES))}).")
-            return [(str(file), file) for file in sorted(files, key=lambda f: natural(str(f)))]
-        if path.exists():
-            return [(word, path)]
-        if glob.has_magic(word):
-            matches = sorted(glob.glob(word, recursive=True), key=natural)
-            files = [Path(match) for match in matches if Path(match).is_file()]
-            if not files:
-                raise UserError(f"{word} matches no file.")
-            return [(str(file), file) for file in files]
-        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    except OSError as error:  # Such as a name longer than any file's.
-        raise UserError(f"{word} cannot be read: {reason(error)}.") from error
-    raise UserError(f"{word} does not exist.{nearest(path.name, beside)}")
+    return named_files(word, SUFFIXES, "texts")

@@ -195,63 +195,6 @@ class CharRNN(keras.Model):
         }
 
 
-@keras.saving.register_keras_serializable(package="dlapps")
-class ContinuedCharRNN(keras.Model):
-    """Reads every batch on from where the one before ended; only in training.
-
-    Args:
-        reader: A built `CharRNN`, whose layers it shares.
-        rows: Rows of every batch it is trained on.
-
-    Call arguments:
-        inputs: A pair of `(batch, time)` int32 ids and `(batch,)` bool, whether a row begins anew.
-
-    Returns:
-        `(batch, time, characters)` float32 logits.
-    """
-
-    def __init__(self, reader, rows, **kwargs):
-        super().__init__(**kwargs)
-        self.reader = reader
-        self.rows = rows
-        count = 2 if reader.cell == "lstm" else 1
-        self.states = [
-            [
-                self.add_weight((rows, reader.units), "zeros", trainable=False, name=f"state_{k}")
-                for k in range(count)
-            ]
-            for _ in range(reader.depth)
-        ]
-        self.built = True
-
-    def call(self, inputs, training=None):
-        ids, anew = inputs
-        if not training:
-            return self.reader(ids)
-        keeps = ops.expand_dims(ops.cast(ops.logical_not(anew), self.compute_dtype), -1)
-        before = [
-            [ops.cast(state, self.compute_dtype) * keeps for state in layer]
-            for layer in self.states
-        ]
-        logits, after = self.reader.read(ids, before, training=True)
-        for variables, values in zip(self.states, after, strict=True):
-            for variable, value in zip(variables, values, strict=True):
-                # Truncated backpropagation: the gradient ends where the window begins.
-                variable.assign(ops.stop_gradient(value))
-        return logits
-
-    def get_config(self):
-        reader = keras.saving.serialize_keras_object(self.reader)
-        return {**super().get_config(), "reader": reader, "rows": self.rows}
-
-    @classmethod
-    def from_config(cls, config):
-        reader = keras.saving.deserialize_keras_object(config["reader"])
-        if not reader.built:
-            reader.build((None, None))
-        return cls(**{**config, "reader": reader})
-
-
 def new_model(characters: str, settings: dict) -> CharRNN:
     """Makes a text generator that knows nothing yet.
 

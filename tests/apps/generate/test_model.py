@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 
 from dlapps import saving
-from dlapps.apps.generate.model import CharRNN, ContinuedCharRNN, extended, load_model, new_model
+from dlapps.apps.generate.model import CharRNN, extended, load_model, new_model
+from dlapps.apps.generate.phases import ContinuedCharRNN
 from tests.apps.generate.tiny import UNITS, VARIANTS, made
 
 CELLS = ("lstm", "gru", "rnn")
