@@ -228,6 +228,8 @@ def app_of(name: str) -> str:
     built_in = {model.name: model.app for model in builtin.MODELS if model.app != "backbone"}
     if not path.exists() and name in built_in:
         return built_in[name]
+    if not path.exists() and path.parent == Path() and (hint := nearest(name, built_in)):
+        raise UserError(f"There is no run or model '{name}'.{hint}")
     return str(load(path).record["app"])
 
 

@@ -286,3 +286,8 @@ def test_a_damaged_model_file_belongs_to_no_app(tmp_path):
         runs.app_of("a.keras")
     with pytest.raises(UserError, match="does not exist"):
         runs.app_of("efficientnet_lite0")  # a backbone, not a model of an app
+
+
+def test_a_misspelt_built_in_model_is_answered_with_the_right_name():
+    with pytest.raises(UserError, match=r"There is no run or model 'shakspeare'\. Did you mean 'shakes"):
+        runs.app_of("shakspeare")

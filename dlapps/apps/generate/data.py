@@ -166,10 +166,10 @@ def read_text(data: str, encoding: str = "auto", normalization: str = "none") ->
     Raises:
         UserError: If it cannot be read, or is empty.
     """
-    name, first, second = _parts([data], None, encoding, normalization)
+    _, first, second = _parts([data], None, encoding, normalization)
     text = "".join(piece for part in [*first, *second] for piece in part.pieces())
     if not text:
-        raise UserError(f"{name} is empty.")
+        raise UserError(f"{data} is empty. Name a text.")
     return text
 
 
