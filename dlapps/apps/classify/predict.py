@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from dlapps import files, inference
+from dlapps import drawing, files, inference
 from dlapps.apps.classify import render
 from dlapps.apps.classify.model import ImageClassifier
 from dlapps.apps.classify.render import Prediction
@@ -104,7 +104,7 @@ def saved(
         name = next(n for n in _numbered(stem) if n not in taken)
         taken.add(name)
         drawn = render.labelled(image, prediction.classes)
-        files.write(folder / name, render.as_jpeg(drawn))
+        files.write(folder / name, drawing.as_jpeg(drawn))
         yield prediction
 
 
