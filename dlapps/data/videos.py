@@ -1,4 +1,4 @@
-"""Reads the frames of video files and webcams, and writes videos."""
+"""Reads the frames of video files and webcams."""
 
 import contextlib
 import math
@@ -9,8 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from dlapps import terminal
 from dlapps.data.inputs import Input, picture_inputs
 from dlapps.data.pictures import SUFFIXES as PICTURES
@@ -19,8 +17,6 @@ from dlapps.errors import UserError
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ogv", ".3gp"}
 )
-# What OpenCV's own packages write without a codec from elsewhere, by the suffix of the file.
-CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 WEBCAM = "webcam:"
 # Where a file or a camera does not say how many frames a second it has.
 USUAL_RATE = 25.0
@@ -119,6 +115,15 @@ def expanded(
             unreadable[one.name] = _why(Path(str(one.source)))
 
 
+def length(one: Input, every: int) -> int:
+    """Returns how many pictures an input is: 1, or about as many as a video has to be looked at."""
+    if not isinstance(one, Video):
+        return 1
+    with _opened(one) as capture:
+        count = capture.get(opencv().CAP_PROP_FRAME_COUNT)
+    return max(1, math.ceil(count / every)) if math.isfinite(count) else 1
+
+
 def _why(path: Path) -> str:
     try:
         if not path.stat().st_size:
@@ -135,7 +140,7 @@ def frames(one: Video, every: int = 1) -> Iterator[Frame]:
         one: A video file or a webcam.
         every: Frames from one that is yielded to the next, the first being the first.
     """
-    cv2 = _opencv()
+    cv2 = opencv()
     name = one.name
     with _opened(one) as capture:
         rate = _rate(capture.get(cv2.CAP_PROP_FPS))
@@ -159,7 +164,7 @@ def frames(one: Video, every: int = 1) -> Iterator[Frame]:
 
 @contextlib.contextmanager
 def _opened(one: Video) -> Iterator[Any]:
-    cv2 = _opencv()
+    cv2 = opencv()
     capture = cv2.VideoCapture(str(one.source) if one.camera is None else one.camera)
     try:
         yield capture
@@ -171,39 +176,10 @@ def _rate(said: float) -> float:
     return said if math.isfinite(said) and 0 < said <= MOST_RATE else USUAL_RATE
 
 
-def _opencv() -> ModuleType:
+def opencv() -> ModuleType:
     """Imports OpenCV, which speaks on standard error unless told not to before."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2  # noqa: PLC0415  0.1 s and 100 MB, for videos only
 
     return cv2
-
-
-class Writer:
-    """Writes pictures of one size to a video file.
-
-    Args:
-        path: The file; its suffix is one of `CODECS`.
-        rate: Frames a second.
-        size: Width and height of the pictures, pixels.
-
-    Raises:
-        UserError: If that is not possible.
-    """
-
-    def __init__(self, path: Path, rate: float, size: tuple[int, int]):
-        cv2 = _opencv()
-        self.size = size
-        codec = cv2.VideoWriter_fourcc(*CODECS[path.suffix.lower()])
-        self.writer = cv2.VideoWriter(str(path), codec, rate, size)
-        if not self.writer.isOpened():
-            raise UserError(f"{path} cannot be written as a video.")
-
-    def add(self, picture: np.ndarray) -> None:
-        """Adds a picture, `(height, width, 3)` uint8, RGB."""
-        self.writer.write(np.ascontiguousarray(picture[..., ::-1]))
-
-    def close(self) -> None:
-        """Ends the file."""
-        self.writer.release()

@@ -2,18 +2,23 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from dlapps import inference
+from dlapps import drawing, files, inference
+from dlapps.apps.detect import render
 from dlapps.apps.detect.render import Prediction
 from dlapps.data.inputs import Input
-from dlapps.data.letterbox import Placement, fitting_sides, letterboxed
-from dlapps.data.pictures import Source, UnreadablePictureError, read_picture, size_of
+from dlapps.data.pictures import Source, UnreadablePictureError, read_picture
 from dlapps.data.pipeline import in_threads
-from dlapps.data.tiles import Area, cut_off, merged, tiles
+from dlapps.data.tiles import cut_off, merged
+from dlapps.data.video_files import VideoFiles
+from dlapps.data.videos import Frame
+from dlapps.data.views import Looked, looked
+from dlapps.errors import UserError, nearest
 from dlapps.layers.non_max_suppression import NonMaxSuppression
 from dlapps.matching import Found
 
@@ -44,46 +49,6 @@ class Search:
     classes: tuple[int, ...] = ()
     image_size: int | None = None
     tile: int | None = None
-
-
-@dataclass(frozen=True)
-class View:
-    """A part of a picture as the network sees it.
-
-    Args:
-        image: `(height, width, 3)` uint8.
-        placement: Where the part stands in it.
-        part: Left, top, right and bottom of the part, in pixels of the picture.
-        zoom: Pixels of the picture for one of what was scaled, across and down.
-    """
-
-    image: np.ndarray
-    placement: Placement
-    part: Area
-    zoom: tuple[float, float]
-
-    def back(self, boxes: np.ndarray) -> np.ndarray:
-        """Returns boxes in pixels of the picture, clipped to the part."""
-        left, top, right, bottom = self.part
-        moved = self.placement.back(boxes) * (*self.zoom, *self.zoom) + (left, top, left, top)
-        return np.clip(moved, (left, top, left, top), (right, bottom, right, bottom))
-
-
-@dataclass(frozen=True)
-class Looked:
-    """A picture in views.
-
-    Args:
-        input: The picture.
-        size: Its width and height, upright, pixels.
-        views: What the network sees; none if it cannot be read.
-        why: Why not.
-    """
-
-    input: Input
-    size: tuple[int, int]
-    views: Sequence[View]
-    why: str = ""
 
 
 def predict(
@@ -173,33 +138,6 @@ def asking(model: Any, search: Search, many: bool) -> Ask:
     return lambda images: [keras.ops.convert_to_numpy(each) for each in find(images)]
 
 
-def looked(one: Input, size: int, tile: int | None) -> Looked:
-    """Reads a picture and draws what the network is to see of it.
-
-    Args:
-        one: The picture.
-        size: Pixels of the longer side of each view.
-        tile: Side of the tiles, pixels of the picture; None for the whole picture alone.
-
-    Raises:
-        UnreadablePictureError: If it cannot be read.
-    """
-    width, height = size_of(one.source)
-    short_side = 0 if tile else -(-size * min(width, height) // max(width, height, 1))
-    image = read_picture(one.source, short_side)
-    if (width > height) != (image.width > image.height):
-        width, height = height, width  # The header of a picture that lies on its side.
-    if max(image.size) == max(width, height):
-        width, height = image.size  # Read at its full size.
-    views = []
-    for part in tiles(width, height, tile) if tile else [(0, 0, width, height)]:
-        piece = image if part == (0, 0, width, height) else image.crop(part)
-        view, placement = letterboxed(piece, *fitting_sides(*piece.size, size))
-        zoom = ((part[2] - part[0]) / piece.width, (part[3] - part[1]) / piece.height)
-        views.append(View(view, placement, part, zoom))
-    return Looked(one, (width, height), views)
-
-
 def _answers(waiting: Sequence[Looked], ask: Ask, search: Search) -> Iterator[Found]:
     """Asks about the views of pictures, those of the same sides together."""
     views = [view for one in waiting for view in one.views]
@@ -234,3 +172,88 @@ def _together(one: Looked, answers: Sequence[list[np.ndarray]], search: Search) 
     if search.classes:
         labels = np.array(search.classes, int)[labels]
     return Found(boxes.astype(np.float32), scores.astype(np.float32), labels.astype(int))
+
+
+def saved(
+    predictions: Iterator[Prediction], labels: Sequence[str], folder: Path
+) -> Iterator[Prediction]:
+    """Passes predictions on, and writes each picture with its boxes to a folder.
+
+    Args:
+        predictions: What to draw.
+        labels: Names of the model's classes.
+        folder: Takes one JPEG a picture, named after it; a number tells equal names apart.
+    """
+    taken: set[str] = set()
+
+    def named() -> Iterator[tuple[Prediction, str]]:
+        for each in predictions:
+            yield each, files.new_name(render.stem(each.input), ".jpg", taken)
+
+    def save(pair: tuple[Prediction, str]) -> Prediction:
+        prediction, name = pair
+        image = render.drawn(read_picture(prediction.input.source), prediction, labels)
+        files.write(folder / name, drawing.as_jpeg(image))
+        return prediction
+
+    yield from in_threads(save, named(), BATCH)
+
+
+def written(predictions: Iterable[Prediction], folder: Path) -> Iterator[Prediction]:
+    """Passes predictions on, and writes the boxes of each picture to a folder, as YOLO does.
+
+    Args:
+        predictions: What to write.
+        folder: Takes one text a picture, an empty one where nothing was found.
+    """
+    taken: set[str] = set()
+    for prediction in predictions:
+        name = files.new_name(render.stem(prediction.input), ".txt", taken)
+        files.write(folder / name, render.as_yolo(prediction))
+        yield prediction
+
+
+def filmed(
+    predictions: Iterable[Prediction], labels: Sequence[str], place: Path
+) -> Iterator[Prediction]:
+    """Passes predictions on, and writes the frames of each video with their boxes.
+
+    Args:
+        predictions: What to draw.
+        labels: Names of the model's classes.
+        place: A file for one video, or a folder.
+    """
+    with VideoFiles(place) as movies:
+        for prediction in predictions:
+            frame = prediction.input
+            if isinstance(frame, Frame):
+                image = render.drawn(read_picture(frame.source), prediction, labels)
+                movies.add(frame, np.asarray(image))
+            yield prediction
+
+
+def indices(words: str, labels: Sequence[str]) -> tuple[int, ...]:
+    """Returns the indices of the classes that `--classes` names.
+
+    Args:
+        words: Names, in letters of either size, or numbers from 0, with commas between.
+        labels: Names of the model's classes.
+
+    Raises:
+        UserError: If it has no such class.
+    """
+    folded = {label.casefold(): k for k, label in reversed([*enumerate(labels)])}
+    found = []
+    for word in filter(None, map(str.strip, words.split(","))):
+        is_number = word.isascii() and word.isdecimal() and int(word) < len(labels)
+        index = folded.get(word.casefold(), int(word) if is_number else None)
+        if index is None:
+            known = ", ".join(labels[:8]) + (", ..." if len(labels) > 8 else "")
+            raise UserError(
+                f"--classes: the model does not know '{word}'.{nearest(word, labels)} "
+                f"It knows {known}; a number would be from 0 to {len(labels) - 1}."
+            )
+        found.append(index)
+    if not found:
+        raise UserError(f"--classes '{words}' names no class.")
+    return tuple(dict.fromkeys(found))

@@ -5,14 +5,14 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from dlapps import files
 from dlapps.data.inputs import Input
-from dlapps.data.videos import Frame
+from dlapps.data.videos import Frame, Video
 from dlapps.drawing import Mark, boxed, colour_of
 from dlapps.matching import Found, Truth, as_xywh
 
@@ -64,14 +64,14 @@ def _time(prediction: Prediction) -> dict:
 
 
 def lines(
-    predictions: Iterable[Prediction], format_: str, names: Sequence[str], labels: Sequence[str]
+    predictions: Iterable[Prediction], format_: str, inputs: Sequence[Input], labels: Sequence[str]
 ) -> Iterator[str]:
     """Writes predictions down, as they come.
 
     Args:
         predictions: What to write.
         format_: "table", "json", "jsonl", "csv" or "coco".
-        names: Names of all the inputs, for the width of the table.
+        inputs: All the inputs, for the width of the table.
         labels: Names of the model's classes.
 
     Yields:
@@ -89,9 +89,13 @@ def lines(
             for box, score, label in _rows(prediction, labels):
                 yield _csv_row([prediction.input.name, seconds, label, f"{score:.6f}", *box])
     else:
-        width = min(max(map(len, names), default=0), 60)
+        width = min(max(map(_width, inputs), default=0), 60)
         for prediction in predictions:
             yield from _table_rows(prediction, labels, width)
+
+
+def _width(one: Input) -> int:
+    return len(one.name) + (len("#12345 (1234.56 s)") if isinstance(one, Video) else 0)
 
 
 def _records(
@@ -180,14 +184,9 @@ def as_yolo(prediction: Prediction) -> str:
 
 def stem(one: Input) -> str:
     """Returns what files about an input are called, without suffix or folder."""
-    # The last part alone: no name, however it reads, leads out of the folder.
     if isinstance(one, Frame):
-        return f"{_stem(one.video.replace(':', ''))}-{one.number:06d}"
-    return _stem(one.name)
-
-
-def _stem(name: str) -> str:
-    return Path(name).stem.lstrip(".-") or "picture"
+        return f"{files.stem(one.video.replace(':', ''))}-{one.number:06d}"
+    return files.stem(one.name)
 
 
 def drawn(image: Image.Image, prediction: Prediction, labels: Sequence[str]) -> Image.Image:
