@@ -40,14 +40,16 @@ class AveragePrecision(keras.metrics.Metric):
                 `labels` `(batch, found)` int, -1 where there is none.
             true: `boxes` `(batch, true, 4)` and `labels` `(batch, true)` int, -1 likewise.
         """
-        boxes, scores, labels = found
-        hit = ops.cast(matches(found, true), "float32")  # (overlaps, batch, found)
+        _, scores, labels = found
+        hits = matches(found, true)  # (overlaps, batch, found)
+        counted = ops.concatenate([hits, ops.ones_like(hits[:1])], axis=0)
+        counted = ops.where(labels >= 0, counted, 0.0)
         step = ops.cast(ops.clip(scores * STEPS, 0, STEPS - 1), "int32")
-        place = ops.one_hot(ops.maximum(labels, 0) * STEPS + step, self.num_classes * STEPS)
-        place = ops.where(ops.expand_dims(labels >= 0, -1), place, 0.0)
-        self.found.assign_add(ops.reshape(ops.sum(place, axis=(0, 1)), self.found.shape))
-        hits = ops.einsum("obf,bfp->op", hit, place)
-        self.hits.assign_add(ops.reshape(hits, self.hits.shape))
+        place = ops.reshape(ops.maximum(labels, 0) * STEPS + step, (-1,))
+        rows = ops.transpose(ops.reshape(counted, (len(OVERLAPS) + 1, -1)))
+        sums = ops.transpose(ops.segment_sum(rows, place, self.num_classes * STEPS))
+        self.hits.assign_add(ops.reshape(sums[:-1], self.hits.shape))
+        self.found.assign_add(ops.reshape(sums[-1], self.found.shape))
         one_hot = ops.one_hot(true[1], self.num_classes, dtype="float32")  # None for -1
         self.true.assign_add(ops.sum(one_hot, axis=(0, 1)))
 
@@ -75,7 +77,7 @@ def matches(found, true):
         true: As there.
 
     Returns:
-        `(overlaps, batch, found)` bool.
+        `(overlaps, batch, found)` float32, 1 or 0.
     """
     boxes, _, labels = found
     overlap = geometry.iou(ops.expand_dims(boxes, 2), ops.expand_dims(true[0], 1))
@@ -84,13 +86,15 @@ def matches(found, true):
     overlap = ops.where(ops.logical_and(same, there), overlap, 0.0)  # (batch, found, true)
     least = ops.reshape(ops.convert_to_tensor(OVERLAPS, "float32"), (-1, 1))
 
-    def match(free, overlap):
-        left = free * overlap  # (overlaps, batch, true)
-        is_hit = ops.max(left, axis=-1) >= least
-        taken = ops.one_hot(ops.argmax(left, axis=-1), ops.shape(left)[-1], dtype="float32")
-        return free * (1 - taken * ops.cast(ops.expand_dims(is_hit, -1), "float32")), is_hit
+    def match(index, state):
+        free, hits = state
+        left = free * overlap[:, index]  # (overlaps, batch, true)
+        is_hit = ops.cast(ops.max(left, axis=-1) >= least, "float32")
+        taken = ops.one_hot(ops.argmax(left, axis=-1), most, dtype="float32")
+        free = free * (1 - taken * ops.expand_dims(is_hit, -1))
+        return free, hits + ops.expand_dims(is_hit, -1) * ops.one_hot(index, count, dtype="float32")
 
-    batch, _, most = ops.shape(overlap)
+    batch, count, most = ops.shape(overlap)
     free = ops.ones((len(OVERLAPS), batch, most), "float32")
-    _, hits = ops.scan(match, free, ops.transpose(overlap, (1, 0, 2)))
-    return ops.transpose(hits, (1, 2, 0))
+    hits = ops.zeros((len(OVERLAPS), batch, count), "float32")
+    return ops.fori_loop(0, count, match, (free, hits))[1]

@@ -3,8 +3,10 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
 
 import keras
+import numpy as np
 from keras import ops
 
 from dlapps import backbones, darknet, saving
@@ -45,7 +47,8 @@ class YOLODetector(keras.Model):
 
     Returns:
         A dictionary of `sides`, `(batch, cells, 4, 16)` float32 logits of the distances to the
-        left, top, right and bottom, in strides, and `logits`, `(batch, cells, labels)` float32.
+        left, top, right and bottom, in strides, and `logits`, `(batch, cells, labels)` float32;
+        but in training also of `boxes` and `scores`, see `predictions`.
     """
 
     def __init__(
@@ -84,6 +87,9 @@ class YOLODetector(keras.Model):
         self.detection_loss = DetectionLoss(dtype="float32")
         # As many and as unsure as a measure of average precision wants to see.
         self.suppression = NonMaxSuppression(confidence=0.005, iou=0.6, max_detections=100)
+        # A mapping of its own, unseen by Keras: what a training measures is no part of the model.
+        measures = [*map(_mean, WEIGHTS), AveragePrecision(len(self.labels))]
+        self.measures = MappingProxyType({metric.name: metric for metric in measures})
 
     def build(self, images_shape):
         shapes = [(None, None, None, grid.shape[-1]) for grid in self.network.outputs]
@@ -97,7 +103,12 @@ class YOLODetector(keras.Model):
         grids = self.neck(*grids, training=training)
         said = [head(grid, training=training) for head, grid in zip(self.heads, grids, strict=True)]
         sides, logits = (ops.concatenate(each, axis=1) for each in zip(*said, strict=True))
-        return {"sides": sides, "logits": logits}
+        if training:
+            return {"sides": sides, "logits": logits}
+        cells = _cells(images)
+        boxes = geometry.around(cells[..., :2], expected(sides) * cells[..., 2:])
+        scores = ops.sigmoid(logits)
+        return {"sides": sides, "logits": logits, "boxes": boxes, "scores": scores}
 
     def predictions(self, images):
         """Says for every cell what it sees.
@@ -109,14 +120,22 @@ class YOLODetector(keras.Model):
             boxes: `(batch, cells, 4)` float32, pixels of the images.
             scores: `(batch, cells, labels)` float32 in [0, 1].
         """
-        return self._decoded(images, self(images, training=False))
+        said = self(images, training=False)
+        return said["boxes"], said["scores"]
 
-    def compile(self, *args, **kwargs):
-        super().compile(*args, **kwargs)
-        # Only now, so that no saved model holds what a training has measured.
-        if not hasattr(self, "parts"):
-            self.parts = [keras.metrics.Mean(name=name) for name in WEIGHTS]
-            self.average_precision = AveragePrecision(len(self.labels))
+    def unfreeze(self, num_blocks):
+        """Lets the last blocks of the backbone learn; its batch norms keep their statistics.
+
+        Args:
+            num_blocks: How many blocks, counted from the output; 0 for none.
+        """
+        for distance, group in enumerate(reversed(backbones.blocks(self.network))):
+            for layer in group:
+                layer.trainable = distance < num_blocks
+
+    @property
+    def metrics(self):
+        return [*super().metrics, *self.measures.values()]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns the weighted sum of the losses of place, distribution and class.
@@ -135,28 +154,27 @@ class YOLODetector(keras.Model):
         total = ops.sum(sums, axis=0)
         # The last is what all cells together should be sure of, or 1 if there is nothing at all.
         parts = total[:3] / ops.maximum(total[3], 1.0)
-        for tracker, part in zip(self.parts, ops.unstack(parts), strict=True):
-            tracker.update_state(part)
+        for name, part in zip(WEIGHTS, ops.unstack(parts), strict=True):
+            self.measures[name].update_state(part)
         return ops.sum(parts * ops.convert_to_tensor(list(WEIGHTS.values()), "float32"))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        measures = {metric.name: metric.result() for metric in (self.metrics[0], *self.parts)}
+        """Returns the running losses, and in validation average precision.
+
+        Args:
+            x: The images.
+            y: As in `compute_loss`.
+            y_pred: What a call returned, with `boxes` and `scores` in validation.
+            sample_weight: Not supported.
+        """
+        *losses, average_precision = self.metrics
+        measures = {metric.name: metric.result() for metric in losses}
+        if "boxes" in y_pred:
+            found = self.suppression(y_pred["boxes"], y_pred["scores"])
+            average_precision.update_state(found, y)
+            precision = average_precision.result()
+            measures |= {"map50": precision[0], "map50_95": ops.mean(precision)}
         return measures
-
-    def test_step(self, data):
-        x, y = data
-        y_pred = self(x, training=False)
-        loss = self.compute_loss(x, y, y_pred, training=False)
-        self._loss_tracker.update_state(loss)
-        self.average_precision.update_state(self.suppression(*self._decoded(x, y_pred)), y)
-        precision = self.average_precision.result()
-        more = {"map50": precision[0], "map50_95": ops.mean(precision)}
-        return {**self.compute_metrics(x, y, y_pred), **more}
-
-    def _decoded(self, images, said):
-        cells = _cells(images)
-        distances = expected(said["sides"]) * cells[..., 2:]
-        return geometry.around(cells[..., :2], distances), ops.sigmoid(said["logits"])
 
     def get_config(self):
         return {
@@ -167,6 +185,10 @@ class YOLODetector(keras.Model):
             "width": self.width,
             "depth": self.depth,
         }
+
+
+def _mean(name):
+    return keras.metrics.Mean(name=name)
 
 
 def _cells(images):
@@ -186,6 +208,59 @@ def _with_grids(network: keras.Model) -> keras.Model:
     names = [levels[stride][-1] for stride in STRIDES]
     grids = [network.get_layer(name).output for name in names]
     return keras.Model(network.input, grids, name=network.name)
+
+
+def new_model(
+    labels: list[str], backbone: str, image_size: int, width: int, depth: int
+) -> YOLODetector:
+    """Makes a detector with a pretrained backbone, and neck and heads that know nothing yet.
+
+    Args:
+        labels: Names of the classes.
+        backbone: A name that `backbones.build` knows.
+        image_size: Longer side of the images, pixels.
+        width: Channels of the neck's finest grid.
+        depth: Pairs of convolutions in each block of the neck.
+
+    Raises:
+        UserError: If the weights cannot be had.
+    """
+    model = YOLODetector(labels, backbone, image_size, width, depth)
+    model.build((None, image_size, image_size, 3))
+    layers = {layer.name: layer for layer in backbones.pretrained(backbone).network.layers}
+    for layer in model.network.layers:
+        if layer.weights:
+            layer.set_weights(layers[layer.name].get_weights())
+    return model
+
+
+def adapted(start: YOLODetector, labels: list[str], image_size: int) -> YOLODetector:
+    """Makes a detector of other classes from a trained one.
+
+    Args:
+        start: All that it knows but the classes is taken over, and those of the same name.
+        labels: Names of the classes.
+        image_size: Longer side of the images, pixels.
+    """
+    model = YOLODetector(labels, start.backbone, image_size, start.width, start.depth)
+    model.build((None, image_size, image_size, 3))
+    known = [(k, start.labels.index(name)) for k, name in enumerate(labels) if name in start.labels]
+    own, old = np.array(known, int).reshape(-1, 2).T
+    for new, before in zip(model.heads, start.heads, strict=True):
+        for part, old_part in zip(
+            [*new.place, *new.kind, new.sides],
+            [*before.place, *before.kind, before.sides],
+            strict=True,
+        ):
+            part.set_weights(old_part.get_weights())
+        # A class that is new is as unlikely as any is at the start.
+        fresh = new.logits.get_weights()
+        for weight, value in zip(fresh, before.logits.get_weights(), strict=True):
+            weight[..., own] = value[..., old]
+        new.logits.set_weights(fresh)
+    model.network.set_weights(start.network.get_weights())
+    model.neck.set_weights(start.neck.get_weights())
+    return model
 
 
 def load_model(name: str) -> YOLODetector | DarknetDetector:
