@@ -7,12 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from dlapps.data import voc_boxes
+from dlapps.data import coco_boxes, digit_scenes, tfds_boxes, voc_boxes, yolo_boxes
 from dlapps.data.annotations import Annotation, Annotations, Findings, counted
 from dlapps.data.box_checks import clipped, in_pixels
 from dlapps.data.orientation import turned_size
 from dlapps.data.pictures import Source, UnreadablePictureError, header_of
-from dlapps.errors import UserError
+from dlapps.errors import UserError, reason
+
+EXPECTED = (
+    "Give a YOLO data.yaml, a COCO .json, a folder with one of these, a folder in the format of "
+    "Pascal VOC, 'tfds:NAME' or 'sample'."
+)
 
 
 @dataclass(frozen=True)
@@ -70,17 +75,50 @@ def read_boxed(data: str) -> BoxedData:
 
 
 def _annotations(data: str) -> Annotations:
+    if data == "sample":
+        return _sample()
+    if data.startswith("tfds:"):
+        return tfds_boxes.read_tfds(data.removeprefix("tfds:"))
     path = Path(data)
-    if not path.exists():
+    name = path.resolve().name
+    if os.path.isfile(path):
+        if path.suffix.lower() in (".yaml", ".yml"):
+            return yolo_boxes.read_yolo(path)
+        if path.suffix.lower() == ".json":
+            return coco_boxes.read_coco({"train": path}, path.stem)
+        raise UserError(f"{data} holds no boxes in a known format. {EXPECTED}")
+    if not os.path.isdir(path):
         raise UserError(f"{data} does not exist. {EXPECTED}")
-    if path.is_dir() and voc_boxes.is_voc(path):
-        return voc_boxes.read_voc(path)
+    try:
+        if described := yolo_boxes.yaml_in(path):
+            return yolo_boxes.read_yolo(described)
+        if files := coco_boxes.files_of(path):
+            return coco_boxes.read_coco(files, name)
+        if parts := voc_boxes.parts_of(path):
+            return voc_boxes.read_voc(parts, name)
+    except OSError as error:
+        raise UserError(f"{data} cannot be read: {reason(error)}.") from error
     raise UserError(f"{data} holds no boxes in a known format. {EXPECTED}")
 
 
-EXPECTED = (
-    "Give a YOLO data.yaml, a COCO .json, a folder of one of these or of Pascal VOC, or 'sample'."
-)
+def _sample() -> Annotations:
+    labels = [str(digit) for digit in range(10)]
+    splits = {
+        part: [
+            Annotation(
+                f"sample/{part}/{k}",
+                scene.image,
+                scene.boxes,
+                scene.digits,
+                [False] * len(scene.digits),
+                f"sample/{part}/{k}",
+                [f"digit {n}" for n in range(1, len(scene.digits) + 1)],
+            )
+            for k, scene in enumerate(digit_scenes.scenes(part))
+        ]
+        for part in digit_scenes.PARTS
+    }
+    return Annotations("sample", labels, splits)
 
 
 def _compared(annotations: Annotations) -> BoxedData:

@@ -159,16 +159,22 @@ def header_of(source: Source) -> tuple[int, int, int]:
     if isinstance(source, np.ndarray):
         return source.shape[1], source.shape[0], 1
     try:
-        opened = io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
-        with opened as file, _opened(file) as image:
-            # Pillow decodes a whole PNG to learn of its EXIF; few have any.
-            plain = image.format == "PNG" and not _has_metadata(file)
-            orientation = 1 if plain else image.getexif().get(ORIENTATION, 1)
-            return *image.size, orientation if orientation in range(1, 9) else 1
+        if isinstance(source, bytes):
+            return _header(io.BytesIO(source))
+        with open(source, "rb") as file:
+            return _header(file)
     except Image.UnidentifiedImageError as error:
         raise UnreadablePictureError("not a picture in a known format") from error
     except DAMAGED as error:
         raise UnreadablePictureError(reason(error) or type(error).__name__) from error
+
+
+def _header(file: IO[bytes]) -> tuple[int, int, int]:
+    with _opened(file) as image:
+        # Pillow decodes a whole PNG to learn of its EXIF; few have any.
+        plain = image.format == "PNG" and not _has_metadata(file)
+        orientation = 1 if plain else image.getexif().get(ORIENTATION, 1)
+        return *image.size, orientation if orientation in range(1, 9) else 1
 
 
 def _has_metadata(file: IO[bytes]) -> bool:

@@ -19,44 +19,17 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 OFFICIAL = re.compile(r"The VOC\d{4} Database")
 
 
-def is_voc(root: Path) -> bool:
-    """Tells whether a folder holds XML files as Pascal VOC has them."""
-    return bool(_parts(root))
-
-
-def read_voc(root: Path) -> Annotations:
-    """Reads a folder of annotations and pictures.
+def parts_of(root: Path) -> list[tuple[str, Path]]:
+    """Returns the folders in a folder that hold annotations; none if it is not Pascal VOC's.
 
     Args:
         root: Holds `Annotations/`, `JPEGImages/` and perhaps `ImageSets/Main/`; or folders of such
             (VOC2007 and VOC2012 of a VOCdevkit are read as one); or XML files beside the pictures,
             all in one folder or in train, val and test.
 
-    Raises:
-        UserError: If a file is not as it should be, with its line or object.
+    Returns:
+        Each folder with its split, "" where lists tell.
     """
-    findings = Findings()
-    parts = _parts(root)
-    read: dict[str, list[tuple[Path, Path, ElementTree.Element]]] = {}
-    for split, folder in parts:
-        pictures = _pictures(folder)
-        for name, files in _listed(folder, split, findings).items():
-            for file in files:
-                tree = _parsed(file)
-                picture = _picture_of(file, tree, pictures)
-                if picture is None:
-                    findings.add("annotation", "have no picture and are left out", str(file))
-                else:
-                    read.setdefault(name, []).append((file, picture, tree))
-    named = {label for rows in read.values() for row in rows for label in _names(row[0], row[2])}
-    labels = sorted(named, key=natural)
-    places = {label: place for place, label in enumerate(labels)}
-    splits = {name: [_annotation(*row, places) for row in rows] for name, rows in read.items()}
-    return Annotations(root.resolve().name, labels, splits, findings.notes())
-
-
-def _parts(root: Path) -> list[tuple[str, Path]]:
-    """Returns the folders that hold annotations, each with its split, "" where lists tell."""
     if _annotations(root):
         return [("", root)]
     children = sorted(path for path in root.iterdir() if path.is_dir())
@@ -64,12 +37,41 @@ def _parts(root: Path) -> list[tuple[str, Path]]:
     if years:
         return [("", year) for year in years]
     if (root / "VOCdevkit").is_dir():
-        return _parts(root / "VOCdevkit")
+        return parts_of(root / "VOCdevkit")
     found = [(split, folder) for split, folder in split_folders(root).items()]
     found = [(split, folder) for split, folder in found if files_in(folder, {".xml"})]
     if found:
         return found
     return [("train", root)] if files_in(root, {".xml"}) else []
+
+
+def read_voc(parts: list[tuple[str, Path]], name: str) -> Annotations:
+    """Reads folders of annotations and pictures.
+
+    Args:
+        parts: What `parts_of` found.
+        name: What a run on it is called.
+
+    Raises:
+        UserError: If a file is not as it should be, with its line or object.
+    """
+    findings = Findings()
+    read: dict[str, list[tuple[Path, Path, ElementTree.Element]]] = {}
+    for split, folder in parts:
+        pictures = _pictures(folder)
+        for split_name, files in _listed(folder, split, findings).items():
+            for file in files:
+                tree = _parsed(file)
+                picture = _picture_of(file, tree, pictures)
+                if picture is None:
+                    findings.add("annotation", "have no picture and are left out", str(file))
+                else:
+                    read.setdefault(split_name, []).append((file, picture, tree))
+    named = {label for rows in read.values() for row in rows for label in _names(row[0], row[2])}
+    labels = sorted(named, key=natural)
+    places = {label: place for place, label in enumerate(labels)}
+    splits = {split: [_annotation(*row, places) for row in rows] for split, rows in read.items()}
+    return Annotations(name, labels, splits, findings.notes())
 
 
 def _annotations(root: Path) -> Path | None:
