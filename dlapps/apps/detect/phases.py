@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import keras
 import numpy as np
 from PIL import Image
 
@@ -56,7 +55,7 @@ def learn(
         num_blocks = number_of_blocks(config.unfreeze, model)
         model.unfreeze(num_blocks)
         terminal.note(f"Fine-tuning the last {num_blocks} blocks of {config.backbone}, too.")
-        phase = _phase("finetune", int(config.epochs), config.learning_rate / 10, True, config)
+        phase = _phase("finetune", int(config.epochs), config.learning_rate, True, config)
         best = _fit(model, dataset, phase, config, run, flip, save, True, best)
     return best
 
@@ -85,6 +84,7 @@ def _fit(
         return training.fit(
             model, phase, run, config, data, held_out.dataset, look_at=few, save=save,
             to_beat=best, trackers=[*model.measures.values()],
+            slow=model.network.trainable_variables,
         )  # fmt: skip
 
 
