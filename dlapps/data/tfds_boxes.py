@@ -11,7 +11,7 @@ from dlapps.errors import UserError
 
 # What datasets call boxes that are neither to be learnt nor to be counted.
 CROWD = ("is_crowd", "is_difficult", "is_group_of")
-UNNAMED = "have no class and are left out"
+UNNAMED = "Boxes without a class, left out"
 
 
 def read_tfds(name: str) -> Annotations:
@@ -86,7 +86,7 @@ def _annotation(
         crowd |= np.reshape(things.get(key, crowd), -1).astype(bool)
     numbers = [f"object {number}" for number in range(1, len(boxes) + 1)]
     for k in np.flatnonzero(labels < 0):
-        findings.add("box", UNNAMED, f"{place}, {numbers[k]}")
+        findings.add(UNNAMED, f"{place}, {numbers[k]}")
     named = np.flatnonzero(labels >= 0).tolist()
     return Annotation(
         place,
