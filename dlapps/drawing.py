@@ -151,9 +151,18 @@ def _readable_on(colour: tuple[int, int, int]) -> str:
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
 
-def contact_sheet(pictures: Sequence[np.ndarray], titles: Sequence[str], side: int = 160) -> bytes:
-    """Returns a PNG of small pictures in rows, each with its title below."""
-    columns = min(6, len(pictures))
+def contact_sheet(
+    pictures: Sequence[np.ndarray], titles: Sequence[str], side: int = 160, columns: int = 6
+) -> bytes:
+    """Returns a PNG of small pictures in rows, each with its title below.
+
+    Args:
+        pictures: `(height, width, 3)` uint8 each.
+        titles: Their titles, of one line or several.
+        side: Pixels of the longer side of a picture on the sheet.
+        columns: Pictures in a row at most.
+    """
+    columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
     letters = font(13)
     margin, text = 12, 18 * max(title.count("\n") + 1 for title in titles) + 4

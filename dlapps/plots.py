@@ -55,7 +55,7 @@ def precision_recall(
         title: Stands above.
     """
     recall = np.linspace(0, 1, curves.shape[1])
-    there = np.flatnonzero(~np.isnan(curves).all(axis=1))
+    there = np.flatnonzero(~np.isnan(curves).all(axis=1)).tolist()
     plot, axes = _figure(7, 5)
     few = len(there) <= COLOURS
     for place, k in enumerate(there):

@@ -10,7 +10,7 @@ import click
 
 from dlapps import files, terminal
 from dlapps.apps.classify.config import EPOCHS, Config
-from dlapps.commands import AppCommand, app_arguments
+from dlapps.commands import AppCommand, app_arguments, strictly
 from dlapps.errors import UserError
 from dlapps.options import Option, named_options, options
 
@@ -109,7 +109,7 @@ def _predict(
     unreadable: dict[str, str] = {}
     predictions = predict.predict(inputs, classifier, top_k, unreadable)
     if strict:
-        predictions = _strictly(predictions, unreadable)
+        predictions = strictly(predictions, unreadable)
     if save_images:
         folder = Path(save_images)
         predictions = predict.saved(predictions, classifier, folder, explain)
@@ -123,18 +123,6 @@ def _predict(
     terminal.skipped(unreadable)
     if len(unreadable) == len(inputs):
         raise UserError("No picture could be read.")
-
-
-def _strictly(predictions: Iterable[Any], unreadable: dict[str, str]) -> Iterator[Any]:
-    for prediction in predictions:
-        _stop_at(unreadable)
-        yield prediction
-    _stop_at(unreadable)
-
-
-def _stop_at(unreadable: dict[str, str]) -> None:
-    for name, why in unreadable.items():
-        raise UserError(f"{name} cannot be read: {why}. Without --strict it would be skipped.")
 
 
 def _counted(lines: Iterable[str], advance: Any, part: float) -> Iterator[str]:
