@@ -29,7 +29,7 @@ def read_tfds(name: str) -> Annotations:
     import tensorflow_datasets as tfds  # noqa: PLC0415  seconds of import, for these names only
 
     builder = builder_of(name)
-    group, label = _features(builder, name)
+    group, label = features_of(builder, name)
     prepare(builder, name)
     # The names of some datasets' classes are known only when it is there.
     features = builder.info.features if group is None else builder.info.features[group].feature
@@ -48,8 +48,12 @@ def read_tfds(name: str) -> Annotations:
     return Annotations(name.replace("/", "-"), labels, splits, findings.notes())
 
 
-def _features(builder: Any, name: str) -> tuple[str | None, str]:
-    """Returns the feature that holds the boxes, None for one box a picture, and their label."""
+def features_of(builder: Any, name: str) -> tuple[str | None, str]:
+    """Returns the feature that holds the boxes, None for one box a picture, and their label.
+
+    Raises:
+        UserError: If there is none.
+    """
     import tensorflow_datasets as tfds  # noqa: PLC0415  as above
 
     features = dict(builder.info.features or {})
