@@ -68,8 +68,16 @@ def explanation(truth: Sequence[Truth], found: Sequence[Found], labels: Sequence
     return said[:2]
 
 
-def _faced(truth: Sequence[Truth], found: Sequence[Found]) -> Facing:
-    """Faces each true box with one of the surest found ones, twice as many as there are boxes."""
+def _faced(
+    truth: Sequence[Truth], found: Sequence[Found], sides: Sequence[int] = (0, 1, 2, 3)
+) -> Facing:
+    """Faces each true box with one of the surest found ones, twice as many as there are boxes.
+
+    Args:
+        truth: What each picture holds.
+        found: What was found in it.
+        sides: Which of its sides a true box should have had as left, top, right and bottom.
+    """
     rows: list[tuple] = []
     for known, said in zip(truth, found, strict=True):
         there = np.flatnonzero(~known.crowd)
@@ -77,13 +85,14 @@ def _faced(truth: Sequence[Truth], found: Sequence[Found]) -> Facing:
         if not len(there) or not len(best):
             continue
         boxes, classes = said.boxes[best], said.labels[best]
-        overlap = ious(known.boxes[there], boxes)
+        right = known.boxes[there][:, sides]
+        overlap = ious(right, boxes)
         same = np.where(known.labels[there][:, None] == classes, overlap, 0).max(axis=1)
-        gaps = _centres(known.boxes[there])[:, None] - _centres(boxes)
+        gaps = _centres(right)[:, None] - _centres(boxes)
         apart = np.abs(gaps).sum(axis=-1)
         chosen = (overlap - 1e-9 * apart).argmax(axis=1)
         rows.append(
-            (known.boxes[there], known.labels[there], boxes[chosen], classes[chosen],
+            (right, known.labels[there], boxes[chosen], classes[chosen],
              overlap[np.arange(len(there)), chosen], same)
         )  # fmt: skip
     empty = (np.empty((0, 4)), np.empty(0, int)) * 2 + (np.empty(0), np.empty(0))
@@ -113,7 +122,7 @@ def _places(faced: Facing, truth: Sequence[Truth], found: Sequence[Found]) -> li
     if narrow.all() and corner.all():
         return [f"All boxes lie in one corner of the pictures; {median}. Are the boxes of the "
                 "dataset in the format and the unit (pixels or parts) that it says?"]  # fmt: skip
-    if _explains(faced.truth[:, [1, 0, 3, 2]], faced.found):
+    if np.mean(_faced(truth, found, (1, 0, 3, 2)).overlap >= FOUND) >= MOST:
         return [f"x and y are exchanged: with them swapped back, most boxes fit; {median}."]
     ratio = np.median(_sides(faced.found) / _sides(faced.truth), axis=0)
     away = (_centres(faced.found) - _centres(faced.truth)) / _sides(faced.truth)
@@ -132,18 +141,6 @@ def _places(faced: Facing, truth: Sequence[Truth], found: Sequence[Found]) -> li
             "look at train_batch.png whether the boxes of the dataset fit."]  # fmt: skip
 
 
-def _explains(truth: np.ndarray, found: np.ndarray) -> bool:
-    return float(np.mean(_each(truth, found) >= FOUND)) >= MOST
-
-
-def _each(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Returns the IoU of each box with the one beside it."""
-    low = np.maximum(boxes[:, :2], others[:, :2])
-    high = np.minimum(boxes[:, 2:], others[:, 2:])
-    shared = np.maximum(high - low, 0).prod(axis=1)
-    return shared / (_sides(boxes).prod(axis=1) + _sides(others).prod(axis=1) - shared)
-
-
 def _classes(faced: Facing, labels: Sequence[str]) -> list[str]:
     """Says how classes are mixed up, where boxes lie right."""
     right = faced.overlap >= FOUND
@@ -154,7 +151,7 @@ def _classes(faced: Facing, labels: Sequence[str]) -> list[str]:
             "another class."]  # fmt: skip
     steps, numbers = np.unique(answers - truth, return_counts=True)
     step = int(steps[numbers.argmax()])
-    first = int(truth[(answers - truth) == step][0])
+    first = int(truth[(answers - truth) == step].min())
     example = f"'{labels[first]}' is called '{labels[first + step]}'"
     never = [labels[k] for k in np.unique(truth) if k not in answers]
     if step in (-1, 1) and numbers.max() / len(truth) >= 0.8 and len(np.unique(truth)) > 1:
