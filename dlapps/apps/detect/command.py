@@ -137,8 +137,7 @@ def _draw_schedule(mode: str, config: Config, output: str | None) -> None:
     from dlapps import schedule_chart
 
     epochs = EPOCHS[mode] if config.epochs == "auto" else int(config.epochs)
-    rate = config.learning_rate / (10 if mode == "finetune" else 1)
-    schedule_chart.draw(config, rate, epochs, Path(output) if output else None)
+    schedule_chart.draw(config, config.learning_rate, epochs, Path(output) if output else None)
 
 
 def _predict(
