@@ -16,6 +16,11 @@ def test_ious_are_those_of_plain_arithmetic():
     np.testing.assert_allclose(ious(boxes, others), expected)
 
 
+def test_the_order_in_memory_does_not_matter():
+    boxes = np.array([[0, 0, 10, 20], [5, 5, 20, 30]], np.float64)
+    np.testing.assert_array_equal(ious(np.asfortranarray(boxes), boxes), ious(boxes, boxes))
+
+
 def test_in_a_crowd_the_part_of_the_box_inside_counts():
     box, crowd = np.array([[0, 0, 10, 10]]), np.array([[5, 0, 500, 500]])
     assert ious(box, crowd, np.array([True])) == pytest.approx(0.5)
