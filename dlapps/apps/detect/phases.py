@@ -10,7 +10,7 @@ from PIL import Image
 from dlapps import backbones, files, runs, terminal, training
 from dlapps.apps.detect.config import Config
 from dlapps.apps.detect.data import Dataset, Views, plain_batches, shuffled_batches
-from dlapps.apps.detect.model import YOLODetector
+from dlapps.apps.detect.model import STRIDES, YOLODetector
 from dlapps.data.box_augment import BOX_AUGMENTATIONS
 from dlapps.data.feed import Feed
 from dlapps.drawing import Mark, boxed, colour_of, contact_sheet
@@ -122,6 +122,9 @@ def number_of_blocks(unfreeze: int | str, model: YOLODetector) -> int:
     available = len(backbones.blocks(model.network))
     if unfreeze == "all":
         return available
+    if unfreeze == "auto":
+        levels = backbones.pyramid(model.network)
+        return available - sum(len(ends) for s, ends in levels.items() if s < STRIDES[0])
     if int(unfreeze) > available:
         raise UserError(
             f"--unfreeze {unfreeze}: {model.backbone} has {available} blocks. Try 'all'."
