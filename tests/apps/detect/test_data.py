@@ -40,7 +40,7 @@ def example(number, boxes, labels, size=(80, 60), crowd=None):
         np.array(labels, np.int32),
         np.array(crowd or [False] * len(labels), bool),
         size,
-        f"{number:064x}",
+        f"{number:016x}".ljust(64, "0"),
     )
 
 
@@ -235,8 +235,7 @@ def test_batches_hold_every_picture_once_in_another_order_each_epoch(made):
     counts = [[int((row >= 0).sum()) for _, _, labels in part for row in labels]
               for part in (batches[:3], batches[3:])]  # fmt: skip
     assert sorted(counts[0]) == sorted(counts[1]) == sorted(n % 4 for n in range(7))
-    first = [images[0] for images, _, _ in (batches[0], batches[3])]
-    assert not np.array_equal(*first)
+    assert counts[0] != counts[1]
 
 
 def test_a_feed_goes_on_where_it_is_told(made):
