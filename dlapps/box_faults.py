@@ -61,9 +61,10 @@ def explanation(truth: Sequence[Truth], found: Sequence[Found], labels: Sequence
     said = said or _surplus(truth, found, faced)
     highest = max(float(one.scores.max()) for one in found if len(one.scores))
     if highest < USUAL_CONFIDENCE:
-        said.append(
+        said.insert(
+            0,
             f"No box scores above {USUAL_CONFIDENCE}: the highest score is {highest:.3g}. The "
-            "model has learnt too little to be sure of anything; train longer."
+            "model has learnt too little to be sure of anything; train longer.",
         )
     return said[:2]
 

@@ -63,7 +63,8 @@ def precision_recall(
         name = f"{labels[k]}  {figures[k]:.3f}"
         axes.plot(recall, curves[k], label=name if few else None, **style)
     if len(there) > 1:
-        axes.plot(recall, curves[there].mean(axis=0), color=INK, lw=2.5, label="mean")
+        mean = np.mean([figures[k] for k in there])
+        axes.plot(recall, curves[there].mean(axis=0), color=INK, lw=2.5, label=f"mean  {mean:.3f}")
     axes.set_xlabel("recall")
     axes.set_ylabel("precision")
     axes.set_xlim(0, 1)

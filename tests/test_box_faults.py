@@ -88,7 +88,8 @@ def test_the_median_overlap_is_said():
 def test_low_scores_are_said_beside_the_cause():
     said = explanation(*scenes(scaled(0.3), score=0.03), LABELS)
     assert len(said) == 2
-    assert "the highest score is 0.03" in said[1]
+    assert "the highest score is 0.03" in said[0]
+    assert "too small" in said[1]
 
 
 def test_nothing_found_is_a_cause():

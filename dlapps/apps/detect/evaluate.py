@@ -25,6 +25,7 @@ POOR = 0.1
 DRAWN_FROM = 256
 SIDE = 320  # pixels of a picture on a sheet
 MOST_DRAWN = 12
+LEAST_DRAWN = 0.05
 
 
 def evaluate(name: str, data: str | None, output: Path | None, strict: bool = False) -> dict:
@@ -182,7 +183,8 @@ def _faults(
 
 
 def _or_usual(confidence: float | None) -> float:
-    return box_faults.USUAL_CONFIDENCE if confidence is None else confidence
+    """Returns from which score on to draw boxes: of those that mean nothing there are too many."""
+    return box_faults.USUAL_CONFIDENCE if confidence is None else max(confidence, LEAST_DRAWN)
 
 
 def _draw(
