@@ -7,7 +7,7 @@ Contestants, in turn and in another order every round, on the same --count pictu
 * dlapps, RUN       the same with a trained model at its own size (--model);
 * opencv, the same  `cv2.dnn.DetectionModel` with the same two files at 416 x 416, picture by
                     picture, each read with `cv2.imread`, as its users write it;
-* ultralytics       YOLOv8n in PyTorch at 320 (`peer_ultralytics.py`, random weights, in a process
+* ultralytics       YOLOv8n in PyTorch at 320 (`peer_ultralytics_speed.py`, random weights, in a process
                     of its own; needs an interpreter that has it: --torch-python).
 What is done once is not counted: loading, importing, and for dlapps compiling, which is timed by
 itself. Two more rows show the built-in network alone, on square pictures in memory.
@@ -125,7 +125,11 @@ def of_ultralytics(python: str, paths: list[str]) -> Callable[[], float]:
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "pictures.txt").write_text("\n".join(paths))
             # Absolute, but not resolved: a link is what makes an interpreter one of an environment.
-            command = [os.path.abspath(python), str(HERE / "peer_ultralytics.py"), "pictures.txt"]
+            command = [
+                os.path.abspath(python),
+                str(HERE / "peer_ultralytics_speed.py"),
+                "pictures.txt",
+            ]
             _, out = timed([*command, str(CONFIDENCE), str(IOU)], Path(folder))
         return float(json.loads(out.strip().splitlines()[-1]))
 
