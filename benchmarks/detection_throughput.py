@@ -7,8 +7,8 @@ Contestants, in turn and in another order every round, on the same --count pictu
 * dlapps, RUN       the same with a trained model at its own size (--model);
 * opencv, the same  `cv2.dnn.DetectionModel` with the same two files at 416 x 416, picture by
                     picture, each read with `cv2.imread`, as its users write it;
-* ultralytics       YOLOv8n in PyTorch at 320 (`peer_ultralytics_speed.py`, random weights, in a process
-                    of its own; needs an interpreter that has it: --torch-python).
+* ultralytics       YOLOv8n in PyTorch at 320 (`peer_ultralytics_speed.py`, random weights, in a
+                    process of its own; needs an interpreter that has it: --torch-python).
 What is done once is not counted: loading, importing, and for dlapps compiling, which is timed by
 itself. Two more rows show the built-in network alone, on square pictures in memory.
 

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from ultralytics import YOLO
+from peer_ultralytics import YOLO
 
 
 def main() -> None:
