@@ -103,6 +103,7 @@ def _predict(
         from dlapps.data.inputs import picture_inputs
     inputs = picture_inputs(words)
     if save_images:
+        files.keep_apart("--save-images", Path(save_images), (one.source for one in inputs))
         files.writable_folder(Path(save_images))
     with terminal.quiet():
         classifier = load_model(model or "imagenet")

@@ -153,9 +153,10 @@ def _predict(
     load = _loader(model, weights, names)
     _check_output(format_, output)
     if save_images:
+        files.keep_apart("--save-images", Path(save_images), (one.source for one in inputs))
         files.writable_folder(Path(save_images))
     if save_video:
-        _check_video(Path(save_video), len(films), video_files.CODECS)
+        _check_video(Path(save_video), films, video_files.CODECS)
     with terminal.quiet():
         detector = load()
     wanted = predict.indices(classes, detector.labels) if classes else ()
@@ -190,14 +191,13 @@ def _loader(model: str | None, weights: str | None, names: str | None) -> Callab
     """Returns what loads the model that the options name."""
     from dlapps.apps.detect.model import load_darknet, load_model
 
-    is_darknet = model is not None and Path(model).suffix.lower() == ".cfg"
-    if not is_darknet and (weights or names):
-        raise click.UsageError("--weights and --names belong to a Darknet .cfg: --model FILE.cfg.")
-    if is_darknet and not (weights and names):
+    if model is None or Path(model).suffix.lower() != ".cfg":
+        if weights or names:
+            raise click.UsageError("--weights and --names go with a Darknet --model FILE.cfg.")
+        return functools.partial(load_model, model or "coco")
+    if weights is None or names is None:
         raise click.UsageError(f"--model {model} needs --weights FILE and --names FILE beside it.")
-    if model and weights and names:
-        return functools.partial(load_darknet, model, weights, names)
-    return functools.partial(load_model, model or "coco")
+    return functools.partial(load_darknet, model, weights, names)
 
 
 def _check_output(format_: str, output: str | None) -> None:
@@ -209,21 +209,20 @@ def _check_output(format_: str, output: str | None) -> None:
         raise click.UsageError(f"-o {output} is a folder. With --format {format_} name a file.")
 
 
-def _check_video(place: Path, count: int, codecs: Iterable[str]) -> None:
-    if not count:
-        raise click.UsageError("--save-video is for videos, and INPUTS names none; --save-images?")
+def _check_video(place: Path, films: Sequence[Any], codecs: Iterable[str]) -> None:
+    if not films:
+        raise click.UsageError("--save-video is for videos, and INPUTS names none.")
     if place.is_dir() or not place.suffix:
+        files.keep_apart("--save-video", place, (film.source for film in films))
         files.writable_folder(place)
         return
     if place.suffix.lower() not in codecs:
-        raise click.UsageError(
-            f"--save-video {place} would be of a kind that cannot be written. "
-            f"Name a folder or a file with one of {' '.join(codecs)}."
-        )
-    if count > 1:
-        raise click.UsageError(
-            f"--save-video {place} is one file, but INPUTS names {count} videos. Name a folder."
-        )
+        kinds = " ".join(codecs)
+        raise click.UsageError(f"--save-video {place} is no folder, nor one of {kinds}.")
+    if len(films) > 1:
+        raise click.UsageError(f"--save-video {place} is one file for {len(films)} videos.")
+    if place.resolve() == Path(films[0].source).resolve():
+        raise UserError(f"--save-video {place} would overwrite the video. Name another file.")
     files.writable_folder(place.parent)
 
 

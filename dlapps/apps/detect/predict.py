@@ -26,7 +26,7 @@ BATCH = 8
 # So many views are sorted by their sides before the network looks at them.
 WINDOW = 32
 # Tracing and folding a graph takes as long as this many pictures called one by one.
-WORTH_COMPILING = 10
+WORTH_COMPILING = 20
 Ask = Callable[[np.ndarray], list[np.ndarray]]
 
 

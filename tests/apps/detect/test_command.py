@@ -234,3 +234,22 @@ def test_memory_does_not_grow_with_a_video(asked, tmp_path, monkeypatch):
     assert len(most) == 150
     assert max(most) < 100
     assert np.mean(most[-20:]) < 100
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(["in", "--save-images", "in/"], "INPUTS are read from", id="pictures"),
+        pytest.param(["in", "--save-video", "in"], "INPUTS are read from", id="videos"),
+        pytest.param(["in", "--save-video", "in/a.mp4"], "would overwrite the video", id="video"),
+    ],
+)
+def test_inputs_are_never_overwritten(words, said, asked, tmp_path):
+    (tmp_path / "in").mkdir()
+    painted((64, 64), [], []).save(tmp_path / "in/a.jpg")
+    write_video(tmp_path / "in/a.mp4", count=2)
+    before = {p: p.read_bytes() for p in (tmp_path / "in").iterdir()}
+    result = asked(*words)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert {p: p.read_bytes() for p in (tmp_path / "in").iterdir()} == before
