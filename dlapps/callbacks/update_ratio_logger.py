@@ -38,7 +38,7 @@ class UpdateRatioLogger(keras.callbacks.Callback):
         self.layers: dict[str, dict[str, float]] = {}
         self.names: list[str] = []
         # Updates of this epoch, and a row a tensor: minimum, sum, maximum and count of its ratios.
-        # Made when the first step is compiled: then the tensors are known.
+        # Made when training begins: then the tensors are known.
         self.done = variable(0.0)
         self.ratios: keras.Variable | None = None
         # The weights before an update that is measured; the others leave it as it is.
@@ -46,6 +46,8 @@ class UpdateRatioLogger(keras.callbacks.Callback):
         self.restored: np.ndarray | None = None
 
     def on_train_begin(self, logs=None):
+        # Not within the step: it would take TensorFlow seconds there.
+        self._know(self.model.trainable_variables)
         hook_updates(self.model, self)
 
     def on_train_end(self, logs=None):
@@ -74,13 +76,7 @@ class UpdateRatioLogger(keras.callbacks.Callback):
 
     def before(self, weights):
         """Copies the weights where the update is to be measured; see `UpdateHook`."""
-        known = weight_names(self.model)
-        names = [known.get(id(weight), weight.path) for weight in weights]
-        if names != self.names:  # At first, and when other layers are trained than before.
-            self.names = names
-            self.ratios = variable(_empty(len(names)) if self.restored is None else self.restored)
-            self.restored = None
-            self.kept = [variable(np.zeros(weight.shape)) for weight in weights]
+        self._know(weights)
         updated = will_update(innermost(self.model.optimizer))
         due = ops.logical_and(updated, ops.equal(self.done % self.every, 0))
 
@@ -123,6 +119,16 @@ class UpdateRatioLogger(keras.callbacks.Callback):
         self.done.assign(state["done"])
         self.layers = dict(state["layers"])
         self.names, self.ratios, self.restored = [], None, state["ratios"]
+
+    def _know(self, weights):
+        """Makes room for what is measured: at first, and when other layers are to be trained."""
+        known = weight_names(self.model)
+        names = [known.get(id(weight), weight.path) for weight in weights]
+        if names != self.names:
+            self.names = names
+            self.ratios = variable(_empty(len(names)) if self.restored is None else self.restored)
+            self.restored = None
+            self.kept = [variable(np.zeros(weight.shape)) for weight in weights]
 
     def _forget(self):
         self.done.assign(0.0)
