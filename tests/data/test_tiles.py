@@ -56,5 +56,6 @@ def test_a_part_gives_way_to_the_whole_however_sure_it_is():
     boxes = np.array([[0, 0, 400, 100], [0, 0, 100, 100]], float)
     sure, labels = np.array([0.4, 0.95]), np.zeros(2, int)
     assert merged(boxes, sure, labels, np.array([False, True]), 0.45).tolist() == [0]
+    assert merged(boxes, sure, np.array([0, 1]), np.array([False, True]), 0.45).tolist() == [0]
     # A small thing in front of a large one is not a part of it.
     assert merged(boxes, sure, labels, np.zeros(2, bool), 0.45).tolist() == [1, 0]

@@ -125,8 +125,10 @@ def test_a_missing_webcam_is_one_line():
 def test_opencv_itself_says_nothing(tmp_path):
     write_video(tmp_path / "clip.mp4")
     (tmp_path / "lost.mp4").write_bytes((tmp_path / "clip.mp4").read_bytes()[:-400])
-    # In a process of its own, for OpenCV asks how much to say when it is first imported.
+    # In a process of its own, for FFmpeg asks how much to say when it is first used; OpenCV may
+    # have been imported by another, such as keras-cv.
     code = """
+import cv2
 from dlapps.data.videos import expanded, media_inputs
 from dlapps.errors import UserError
 assert not [*expanded(media_inputs(["lost.mp4"]), 1, {})]
