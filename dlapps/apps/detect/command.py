@@ -170,7 +170,7 @@ def _predict(
             predict.Search(classes=wanted, **search),
             unreadable,
             many=bool(films) or len(inputs) >= predict.WORTH_COMPILING,
-            window=1 if is_live else predict.WINDOW,
+            window=1 if is_live else predict.BATCH if films else predict.WINDOW,
         )
         if strict:
             found = strictly(found, unreadable)

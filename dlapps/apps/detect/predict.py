@@ -67,7 +67,7 @@ def predict(
         search: What to look for.
         unreadable: Filled with the reason of every picture that cannot be read, by name.
         many: Whether there are so many that compiling is worth while.
-        window: Views to wait for before the network looks.
+        window: Views to wait for before the network looks; as many pictures are read ahead.
 
     Yields:
         One prediction for each readable picture.
@@ -82,7 +82,7 @@ def predict(
 
     ask: Ask | None = None
     waiting: list[Looked] = []
-    ahead = 0 if window == 1 else WINDOW if search.tile is None else 2
+    ahead = 0 if window == 1 else window if search.tile is None else 2
     for each in _then_none(in_threads(draw, iter(inputs), ahead)):
         if each is not None:
             waiting.append(each)
