@@ -28,7 +28,7 @@ from tables import table
 
 from dlapps.apps.detect.data import read_dataset
 from dlapps.apps.detect.metrics import evaluation
-from dlapps.matching import Found
+from dlapps.boxes.matching import Found
 
 PEER = Path(__file__).with_name("peer_ultralytics.py")
 

@@ -58,7 +58,8 @@ def main() -> None:
     best = YOLO("run/weights/best.pt")
     found = []
     for name, *_ in request["val"]:
-        boxes = best.predict(name, imgsz=request["size"], conf=0.001, iou=0.7, verbose=False)[0].boxes
+        said = best.predict(name, imgsz=request["size"], conf=0.001, iou=0.7, verbose=False)
+        boxes = said[0].boxes
         found.append([boxes.xyxy.tolist(), boxes.conf.tolist(), boxes.cls.int().tolist()])
     sys.stdout.write("\n" + json.dumps(found) + "\n")
 

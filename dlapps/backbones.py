@@ -11,7 +11,8 @@ from pathlib import Path
 import keras
 from keras_cv.models import EfficientNetLiteBackbone
 
-from dlapps import csp_darknet, terminal
+from dlapps import terminal
+from dlapps.darknet import csp as csp_darknet
 from dlapps.errors import UserError, nearest
 from dlapps.layers.image_normalization import ImageNormalization
 from dlapps.weights import efficientnet_lite0

@@ -9,6 +9,7 @@ import click
 
 from dlapps import runs, terminal
 from dlapps.apps.classify.command import classify
+from dlapps.apps.detect.command import detect
 from dlapps.apps.generate.command import generate
 from dlapps.errors import UserError, reason
 
@@ -23,6 +24,7 @@ def demo() -> None:
     """
     photos = _copied_photos()
     _run("What is in these photos?", classify, [*photos])
+    _run("What is where in them?", detect, [*photos, "--save-images", str(FOLDER / "found")])
     digits = _written_digits()
     before = _demo_runs()
     _run(
@@ -41,6 +43,8 @@ def demo() -> None:
         "\nNow yours:\n"
         "  dlapps classify PHOTO.jpg                what is in it\n"
         "  dlapps classify --finetune FOLDER/       learn from FOLDER/CLASS/PICTURE.jpg\n"
+        "  dlapps detect PHOTO.jpg                  where in it\n"
+        "  dlapps detect --finetune DATA.yaml       learn to find other things\n"
         f"  dlapps evaluate {trained}   how good is it, and where is it wrong\n"
         "  dlapps generate --train TEXT.txt         learn to write like that\n"
         "  dlapps classify --help                   all the rest"

@@ -15,9 +15,8 @@ ROOT = Path(dlapps.__file__).parent
 # longest that fits a module counts.
 LIGHT = {"errors", "files", "terminal", "options", "runs", "weights.builtin"}
 READERS = {"errors", "files", "terminal"}
-COMPUTING = {"data", "layers", "callbacks", "backbones", "boxes", "sampling", "weights"}
+COMPUTING = {"data", "layers", "callbacks", "backbones", "darknet", "boxes", "sampling", "weights"}
 DRAWING = {"drawing", "plots"}
-FOUND_BOXES = {"matching", "box_faults", "box_results"}
 TRAINING = {"training", "training_config", "resuming", "interruption", "precision"}
 TRAINING |= {"schedule_chart", "filters", "report.page"}
 MAY_IMPORT = {
@@ -34,7 +33,6 @@ MAY_IMPORT = {
         *TRAINING,
         *COMPUTING,
         *DRAWING,
-        *FOUND_BOXES,
         *LIGHT,
     },
     "apps.*.config": {"training_config", "options"},
@@ -43,12 +41,11 @@ MAY_IMPORT = {
         "backbones",
         "darknet",
         "boxes",
-        "average_precision",
         "weights",
         "saving",
         "errors",
     },
-    "apps.*.metrics": {"boxes", "matching"},
+    "apps.*.metrics": {"boxes"},
     "training": {"callbacks", "optimizers", "training_config", "interruption", "runs", *READERS},
     "resuming": {"states", "training_config", "runs", "errors"},
     "states": {"files"},
@@ -58,18 +55,13 @@ MAY_IMPORT = {
     "filters": set(),
     "saving": {"runs", *READERS},
     "runs": {"errors", "files", "weights.builtin"},
-    "backbones": {"layers", "weights", "csp_darknet", "errors", "terminal"},
-    "csp_darknet": {"darknet", "weights"},
-    "darknet": {"darknet_sections", "layers", "weights", "errors"},
-    "darknet_sections": {"layers", "weights", "errors"},
-    "average_precision": {"boxes"},
-    "matching": set(),
-    "box_faults": {"matching"},
-    "box_results": {"matching"},
+    "backbones": {"layers", "weights", "darknet", "errors", "terminal"},
+    "darknet": {"layers", "weights", "errors"},
+    "boxes": set(),
     "plots": {"drawing"},
     "drawing": set(),
     "inference": set(),
-    "data": {"boxes", "matching", *READERS},
+    "data": {"boxes", *READERS},
     "weights": {"states", "errors"},
     "weights.builtin": set(),
     "layers": {"boxes"},

@@ -11,6 +11,7 @@ def test_the_demo_looks_learns_and_looks_again_as_often_as_one_likes(tmp_path):
         assert result.exit_code == 0, result.output
         assert "minibus" in result.stdout
         assert "ROMEO:" in result.stdout
+        assert (tmp_path / "dlapps-demo/found/zidane.jpg").is_file()
         assert (tmp_path / f"runs/classify/sample-{number}/model.keras").is_file()
         answers = [line.split() for line in result.stdout.splitlines() if ".png" in line]
         assert [(row[0], row[-1]) for row in answers] == [

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from dlapps.apps.detect.model import DarknetDetector
 from dlapps.cli import cli
 from tests.apps.classify.shapes import draw, write_folder
+from tests.darknet.models import FAMILY, write_weights
+from tests.data.boxed_files import picture, voc_xml
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -24,17 +27,39 @@ def test_the_readme_names_commands():
 
 @pytest.mark.slow
 def test_every_command_of_the_readme_runs(tmp_path):
-    for name in ("photo.jpg", "dlapps-demo/bus.jpg", "holiday/a/1.jpg"):
+    for name in (
+        "photo.jpg", "bus.jpg", "street.jpg", "dlapps-demo/bus.jpg", "holiday/a/1.jpg"
+    ):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         draw("disc", 1).save(tmp_path / name)
     write_folder(tmp_path / "flowers")
     (tmp_path / "tinyshakespeare.txt").write_text("First Citizen:\nSpeak, speak.\n" * 200)
+    _write_cells(tmp_path / "bccd")
+    _write_darknet(tmp_path)
     for command in COMMANDS:
         words = shlex.split(command)[1:]
         if {"--train", "--finetune"} & {*words}:  # A step of everything; the rest takes longer.
             words.append("--fast-dev-run")
         result = CliRunner().invoke(cli, words)
         assert result.exit_code == 0, f"{command}\n{result.output}"
+
+
+def _write_cells(folder):
+    for number in range(4):
+        name = f"{number}.jpg"
+        picture(folder / "JPEGImages" / name, seed=number)
+        text = voc_xml(name, (64, 48), [("RBC", (4, 4, 30, 30)), ("WBC", (32, 8, 60, 40))])
+        (folder / "Annotations").mkdir(exist_ok=True)
+        (folder / "Annotations" / f"{number}.xml").write_text(text)
+
+
+def _write_darknet(folder):
+    names = ["person", "bus", "tie"]
+    (folder / "coco.names").write_text("\n".join(names))
+    (folder / "yolov3.cfg").write_text(FAMILY["yolov3-tiny"]())
+    model = DarknetDetector(names, FAMILY["yolov3-tiny"]())
+    model.build((None, None, None, 3))
+    write_weights(folder / "yolov3.weights", model.network)
 
 
 def test_the_tree_of_the_readme_names_what_there_is():

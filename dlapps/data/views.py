@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dlapps.boxes.matching import Found
 from dlapps.data.inputs import Input
 from dlapps.data.letterbox import Placement, fitting_sides, letterboxed
 from dlapps.data.pictures import read_picture, size_of
 from dlapps.data.tiles import Area, cut_off, merged, tiles
-from dlapps.matching import Found
 
 
 @dataclass(frozen=True)

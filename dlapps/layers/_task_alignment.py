@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from dlapps import boxes as geometry
+from dlapps.boxes import geometry
 
 # Cells that learn from each box, and how much class and place count: YOLOv8's values (the paper's
 # are 13, 1 and 6).

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from dlapps import boxes as geometry
+from dlapps.boxes import geometry
 from dlapps.layers._task_alignment import assigned
 
 

@@ -105,6 +105,57 @@ def test_a_step_that_is_no_number_does_not_stay_in_the_average():
     assert np.all(np.isfinite(flat(model)))
 
 
+def normalised(trainable=True):
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(3), keras.layers.BatchNormalization(momentum=0.5)]
+    model = keras.Sequential([keras.Input((1,)), *layers, keras.layers.Dense(1)])
+    layers[1].trainable = trainable
+    model.compile(keras.optimizers.SGD(0.05), "mse")
+    return model
+
+
+def test_statistics_are_averaged_with_the_weights():
+    model, steps = normalised(), Steps()
+    start = flat(model)
+    model.fit(**settings(3, [WeightAverage(0.9), steps]))
+    assert flat(model) == pytest.approx(averaged(start, steps.seen, 0.9), rel=1e-5)
+    assert np.abs(flat(model) - steps.seen[-1]).max() > 0.01
+
+
+def test_statistics_are_given_back_for_training():
+    plain, with_average = Steps(), Steps()
+    normalised().fit(**settings(3, [plain]))
+    normalised().fit(**settings(3, [WeightAverage(0.9), with_average]))
+    assert np.array_equal(plain.seen, with_average.seen)
+
+
+def test_what_is_frozen_is_left_alone():
+    model = normalised(trainable=False)
+    frozen = model.layers[1]
+
+    class Change(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            frozen.set_weights([weight + 1 for weight in frozen.get_weights()])
+
+    before = frozen.get_weights()
+    model.fit(**settings(3, [WeightAverage(0.9), Change()]))
+    for old, new in zip(before, frozen.get_weights(), strict=True):
+        np.testing.assert_allclose(new, old + 6)
+
+
+def test_statistics_are_the_same_after_a_training_split_in_two(tmp_path):
+    whole = normalised()
+    whole.fit(**settings(4, [WeightAverage(0.9)]))
+    ends = normalised(), normalised()
+    for model, epochs in zip(ends, (2, 4), strict=True):
+        average = WeightAverage(0.9)
+        checkpoint = FullStateCheckpoint(tmp_path / "state.npz", {"average": average})
+        if epochs == 4:
+            checkpoint.restore(model, read_state(tmp_path / "state.npz"))
+        model.fit(**settings(epochs, [average, checkpoint], initial_epoch=checkpoint.epoch))
+    assert np.array_equal(flat(whole), flat(ends[1]))
+
+
 def test_a_decay_of_1_is_refused():
     with pytest.raises(ValueError, match=r"decay must be in \[0, 1\), got 1"):
         WeightAverage(1)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from dlapps.darknet import network
+from dlapps.darknet.detector import network
 from dlapps.weights.darknet import (
     Section,
     load_weights,
@@ -13,7 +13,7 @@ from dlapps.weights.darknet import (
     read_weights,
     sections_of,
 )
-from tests.darknet_models import net, section, write_weights
+from tests.darknet.models import net, section, write_weights
 
 ODD = """\ufeff# Made by hand.
 [net]

@@ -189,7 +189,8 @@ def _predict(
 
 def _loader(model: str | None, weights: str | None, names: str | None) -> Callable[[], Any]:
     """Returns what loads the model that the options name."""
-    from dlapps.apps.detect.model import load_darknet, load_model
+    from dlapps.apps.detect.model import load_model
+    from dlapps.darknet.loading import load_darknet
 
     if model is None or Path(model).suffix.lower() != ".cfg":
         if weights or names:

@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from dlapps import box_faults, drawing, files, matching, plots, runs, terminal
+from dlapps import drawing, files, plots, runs, terminal
 from dlapps.apps.detect import metrics, render
 from dlapps.apps.detect.data import read_dataset, read_examples
 from dlapps.apps.detect.model import load_model
 from dlapps.apps.detect.predict import Search, detections
+from dlapps.boxes import faults as box_faults
+from dlapps.boxes import matching
+from dlapps.boxes.matching import Found
 from dlapps.data.boxed import BoxedExample
 from dlapps.data.pictures import read_picture
 from dlapps.errors import UserError
-from dlapps.matching import Found
 
 # As many and as unsure boxes as a measure of average precision wants to see.
 ALL = Search(confidence=0.001, iou=0.6)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dlapps.matching import Found, Truth, as_xywh, pairs
+from dlapps.boxes.matching import Found, Truth, as_xywh, pairs
 
 # Places in COCOeval's arrays: its first IoU is 0.5, the sixth 0.75.
 AT_50, AT_75 = 0, 5

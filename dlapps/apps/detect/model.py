@@ -1,24 +1,21 @@
-"""The networks of the detector: one to train, and those of Darknet."""
+"""The network of the detector, and what loads it and those of Darknet."""
 
-import contextlib
-from collections.abc import Iterator
-from pathlib import Path
 from types import MappingProxyType
 
 import keras
 import numpy as np
 from keras import ops
 
-from dlapps import backbones, darknet, saving
-from dlapps import boxes as geometry
-from dlapps.average_precision import AveragePrecision
-from dlapps.darknet import DarknetDetector
-from dlapps.errors import UserError, reason
+from dlapps import backbones, saving
+from dlapps.boxes import geometry
+from dlapps.boxes.average_precision import AveragePrecision
+from dlapps.darknet.detector import DarknetDetector
+from dlapps.darknet.loading import load_darknet
+from dlapps.errors import UserError
 from dlapps.layers.detection_head import DetectionHead
 from dlapps.layers.detection_loss import DetectionLoss, expected
 from dlapps.layers.non_max_suppression import NonMaxSuppression
 from dlapps.layers.path_aggregation import PathAggregation
-from dlapps.weights import darknet as darknet_files
 from dlapps.weights import yolov4_tiny
 
 STRIDES = (8, 16, 32)
@@ -277,42 +274,6 @@ def load_model(name: str) -> YOLODetector | DarknetDetector:
     if not isinstance(model, YOLODetector | DarknetDetector):
         raise UserError(f"{name} holds a {type(model).__name__}, which does not find boxes.")
     return model
-
-
-def load_darknet(cfg: str | Path, weights: str | Path, names: str | Path) -> DarknetDetector:
-    """Loads a detector from the files of Darknet.
-
-    Args:
-        cfg: Describes the network.
-        weights: What it has learnt.
-        names: What it finds, a class a line.
-
-    Raises:
-        UserError: If one of them is something else, or they do not belong together.
-    """
-    with _blamed(names):
-        labels = darknet_files.read_names(names)
-    with _blamed(cfg):
-        text = darknet_files.read_cfg(cfg)
-        known = darknet.num_classes(darknet_files.sections_of(text))
-    with _blamed(names):
-        if known != len(labels):
-            raise ValueError(f"it names {len(labels)} classes; {cfg} is for {known}.")
-    with _blamed(cfg):
-        model = DarknetDetector(labels, text)
-        model.build((None, None, None, 3))
-    with _blamed(weights):
-        darknet_files.load_weights(model.network, weights)
-    return model
-
-
-@contextlib.contextmanager
-def _blamed(path: str | Path) -> Iterator[None]:
-    """Says which file is at fault."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path}: {reason(error)}.") from error
 
 
 def _coco() -> DarknetDetector:

@@ -11,7 +11,8 @@ import numpy as np
 from dlapps import drawing, files, inference
 from dlapps.apps.detect import render
 from dlapps.apps.detect.render import Prediction
-from dlapps.box_results import yolo_text
+from dlapps.boxes.matching import Found
+from dlapps.boxes.results import yolo_text
 from dlapps.data.inputs import Input
 from dlapps.data.pictures import Source, UnreadablePictureError, read_picture
 from dlapps.data.pipeline import in_threads
@@ -20,7 +21,6 @@ from dlapps.data.videos import Frame
 from dlapps.data.views import Looked, looked, together
 from dlapps.errors import UserError, nearest
 from dlapps.layers.non_max_suppression import NonMaxSuppression
-from dlapps.matching import Found
 
 BATCH = 8
 # So many views are sorted by their sides before the network looks at them.

@@ -12,12 +12,12 @@ from PIL import Image
 
 from dlapps import files
 from dlapps.apps.detect.data import Dataset
-from dlapps.box_results import coco_results
+from dlapps.boxes.matching import Found, pairs
+from dlapps.boxes.results import coco_results
 from dlapps.data.boxed import BoxedExample
 from dlapps.data.inputs import Input
 from dlapps.data.videos import Frame, Video
 from dlapps.drawing import Mark, boxed, colour_of
-from dlapps.matching import Found, pairs
 
 
 @dataclass(frozen=True)

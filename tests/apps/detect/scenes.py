@@ -4,8 +4,8 @@ import numpy as np
 from keras import ops
 from PIL import Image, ImageDraw
 
+from dlapps.boxes.matching import Found
 from dlapps.data.boxed import BoxedExample
-from dlapps.matching import Found
 
 COLOURS = {"red": (230, 20, 20), "blue": (20, 20, 230)}
 

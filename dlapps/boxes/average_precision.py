@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from dlapps import boxes as geometry
+from dlapps.boxes import geometry
 
 # The overlaps at which COCO counts a box as found.
 OVERLAPS = tuple(float(x) for x in np.linspace(0.5, 0.95, 10))
@@ -17,8 +17,8 @@ class AveragePrecision(keras.metrics.Metric):
     """Measures average precision inside the graph, by class and by the overlap asked for.
 
     The boxes found in a picture are matched with the true ones from the surest on, each true box
-    once, as COCO does. Precision is integrated over all recalls, where pycocotools takes 101 of
-    them; `dlapps evaluate` uses the latter.
+    once, and precision is averaged over 101 recalls, as COCO does. pycocotools, which `dlapps
+    evaluate` asks, knows of crowds, too, and no steps of the score.
 
     Args:
         num_classes: Classes of the detector.
@@ -60,8 +60,10 @@ class AveragePrecision(keras.metrics.Metric):
         precision = hits / ops.maximum(found, 1.0)
         # What is lost at one recall and regained at a higher one does not count as lost.
         precision = ops.associative_scan(ops.maximum, precision, reverse=True, axis=-1)
-        gained = hits - ops.pad(hits, ((0, 0), (0, 0), (1, 0)))[..., :-1]
-        by_class = ops.sum(gained * precision, axis=-1) / ops.maximum(self.true, 1.0)
+        recall = hits / ops.maximum(self.true, 1.0)[:, None]
+        reached = ops.floor(100 * recall + 1e-3) + 1  # Of the recalls 0, 0.01, ... 1.
+        gained = reached - ops.pad(reached, ((0, 0), (0, 0), (1, 0)))[..., :-1]
+        by_class = ops.sum(gained * precision, axis=-1) / 101
         there = ops.cast(self.true > 0, "float32")
         return ops.sum(by_class * there, axis=-1) / ops.maximum(ops.sum(there), 1.0)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlapps import boxes as geometry
+from dlapps.boxes import geometry
 
 SQUARE = [10.0, 10.0, 30.0, 30.0]
 

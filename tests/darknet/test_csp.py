@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from dlapps import backbones, darknet
+from dlapps import backbones
+from dlapps.darknet import detector
 from dlapps.weights import yolov4_tiny
 from dlapps.weights.darknet import load_weights, read_cfg, sections_of
 
@@ -13,9 +14,9 @@ def backbone():
 
 def test_sees_what_the_first_layers_of_the_whole_network_see(backbone):
     sections = sections_of(read_cfg(yolov4_tiny.file("yolov4-tiny.cfg")))
-    whole = darknet.network(sections)
+    whole = detector.network(sections)
     load_weights(whole, yolov4_tiny.file("yolov4-tiny.weights"))
-    begin = darknet.network(sections[:30])
+    begin = detector.network(sections[:30])
     for layer in begin.layers:
         layer.set_weights(whole.get_layer(layer.name).get_weights() if layer.weights else [])
     images = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3), np.uint8)

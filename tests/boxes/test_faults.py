@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dlapps.box_faults import explanation
+from dlapps.boxes.faults import explanation
 from tests.apps.detect.scenes import found, scattered, truth
 
 LABELS = ["ant", "bee", "cat", "dog", "eel", "fox"]

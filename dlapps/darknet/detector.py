@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from dlapps.darknet_sections import FIXED, LAYERS, Build
+from dlapps.darknet.sections import FIXED, LAYERS, Build
 from dlapps.errors import nearest
 from dlapps.layers.image_normalization import ImageNormalization
 from dlapps.weights.darknet import Section, sections_of

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlapps.matching import as_xywh
+from dlapps.boxes.matching import as_xywh
 
 # COCO numbers its 80 classes from 1 to 90, for it left these out in the end.
 LEFT_OUT = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dlapps.box_results import COCO_IDS, coco_results, yolo_text
+from dlapps.boxes.results import COCO_IDS, coco_results, yolo_text
 
 BOXES = np.array([[10.0, 20.0, 40.0, 60.0]])
 SCORES, LABELS = np.array([0.9]), np.array([1])

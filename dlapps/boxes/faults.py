@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlapps.matching import FOUND, Found, Truth, ious
+from dlapps.boxes.matching import FOUND, Found, Truth, ious
 
 # The score that prediction asks for unless told otherwise.
 USUAL_CONFIDENCE = 0.25

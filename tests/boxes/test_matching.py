@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dlapps.matching import as_xywh, ious, pairs
+from dlapps.boxes.matching import as_xywh, ious, pairs
 from tests.apps.detect.scenes import found, truth
 
 

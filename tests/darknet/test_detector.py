@@ -5,10 +5,10 @@ import pytest
 from keras import ops
 
 from dlapps import saving
-from dlapps.darknet import DarknetDetector, image_size_of, network, num_classes
+from dlapps.darknet.detector import DarknetDetector, image_size_of, network, num_classes
 from dlapps.weights.darknet import load_weights, sections_of
-from tests import darknet_models as drawn
-from tests.darknet_models import conv, last, net, pool, route, section, yolo
+from tests.darknet import models as drawn
+from tests.darknet.models import conv, last, net, pool, route, section, yolo
 
 CORE = {"yolov2", "yolov2-tiny", "yolov3-tiny", "yolov4-tiny"}
 family = pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import keras
 
-from dlapps import darknet
+from dlapps.darknet import detector
 from dlapps.weights import yolov4_tiny
 from dlapps.weights.darknet import Section, fill, read_weights
 
@@ -25,7 +25,7 @@ def network(name: str) -> keras.Model:
         A functional model from images in [0, 1] to a grid of stride 32 with 512 channels.
     """
     prefixes, sections = zip(*_sections(), strict=True)
-    return darknet.network([Section("net", 0), *sections], prefixes=prefixes, name=name)
+    return detector.network([Section("net", 0), *sections], prefixes=prefixes, name=name)
 
 
 def load_backbone(network: keras.Model) -> None:

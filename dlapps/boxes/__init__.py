@@ -1,0 +1,1 @@
+"""Boxes: their geometry, what was found held against what is there, and files of both."""

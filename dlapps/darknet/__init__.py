@@ -1,0 +1,1 @@
+"""Networks of the Darknet family, built from their own files."""
