@@ -51,7 +51,7 @@ class Config(TrainingConfig):
         False, "Learn at sizes from three quarters to five quarters of --image-size."
     )
     width: int = option(
-        64, "Channels of the neck's finest grid, a multiple of 4.", click.IntRange(min=8)
+        64, "Channels of the neck's finest grid, a multiple of 4.", CountOr(min=8, step=4)
     )
     depth: int = option(1, "Pairs of convolutions in each block of the neck.", click.IntRange(1))
     augment: str = option(
