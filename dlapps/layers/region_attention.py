@@ -40,7 +40,20 @@ class RegionAttention(keras.layers.Layer):
         self.score.build((None, None, None, self.units))
 
     def call(self, regions, states):
-        keys = ops.expand_dims(self.from_regions(regions), 1)  # (batch, 1, regions, units)
+        return self.look(regions, self.from_regions(regions), states)
+
+    def look(self, regions, keys, states):
+        """Does what a call does, with what `from_regions` makes of the regions worked out before.
+
+        Args:
+            regions: As in a call.
+            keys: `(batch, regions, units)`.
+            states: As in a call.
+
+        Returns:
+            As a call.
+        """
+        keys = ops.expand_dims(keys, 1)  # (batch, 1, regions, units)
         queries = ops.expand_dims(self.from_states(states), 2)  # (batch, time, 1, units)
         scores = self.score(ops.tanh(keys + queries))
         weights = ops.softmax(ops.squeeze(scores, -1), axis=-1)
