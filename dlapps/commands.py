@@ -58,24 +58,37 @@ class AppCommand(click.Command):
 FORMATS = ("table", "json", "jsonl", "csv")
 
 
-def output_option(help_text: str) -> Callable[[Callable], Callable]:
-    """Gives a command `-o`."""
+def output_option(help_text: str, or_folder: bool = False) -> Callable[[Callable], Callable]:
+    """Gives a command `-o`.
+
+    Args:
+        help_text: What it does.
+        or_folder: Whether it may be a folder, too.
+    """
     return click.option(
         "-o",
         "--output",
         cls=Option,
         section="Output",
-        type=click.Path(dir_okay=False),
-        metavar="FILE",
+        type=click.Path(dir_okay=or_folder),
+        metavar="FILE|DIR" if or_folder else "FILE",
         help=help_text,
     )
 
 
-def output_options(formats: Sequence[str] = FORMATS) -> Callable[[Callable], Callable]:
-    """Gives a command `--format` and `-o`."""
+def output_options(
+    formats: Sequence[str] = FORMATS, folder_for: str | None = None
+) -> Callable[[Callable], Callable]:
+    """Gives a command `--format` and `-o`.
+
+    Args:
+        formats: The first is the default.
+        folder_for: The format that writes to a folder, if there is one.
+    """
+    to = "a file" if folder_for is None else f"a file; with --format {folder_for} to a folder"
 
     def decorate(function: Callable) -> Callable:
-        function = output_option("Write the results to a file.")(function)
+        function = output_option(f"Write the results to {to}.", bool(folder_for))(function)
         return click.option(
             "--format",
             "format_",
@@ -90,13 +103,22 @@ def output_options(formats: Sequence[str] = FORMATS) -> Callable[[Callable], Cal
     return decorate
 
 
-def app_arguments(function: Callable) -> Callable:
+def app_arguments(
+    formats: Sequence[str] = FORMATS, folder_for: str | None = None
+) -> Callable[[Callable], Callable]:
     """Gives a command what every app has: INPUTS, the modes, --model, --format and -o.
 
     The command's function receives `inputs`, `mode` ("train", "finetune" or None), `resume`,
     `show_schedule`, `model`, `strict`, `format_` and `output`.
+
+    Args:
+        formats: As in `output_options`.
+        folder_for: As there.
     """
-    function = output_options()(function)
+    return lambda function: _with_modes(output_options(formats, folder_for)(function))
+
+
+def _with_modes(function: Callable) -> Callable:
     function = click.option(
         "--strict",
         cls=Option,

@@ -1,6 +1,7 @@
 """Writes a file whole or not at all."""
 
 import contextlib
+import itertools
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -94,3 +95,25 @@ def writable_folder(path: Path) -> None:
             pass
     except OSError as error:
         raise UserError(f"{path} cannot be written to: {reason(error)}.") from error
+
+
+def stem(name: str) -> str:
+    """Returns what a file made from an input of that name is called, without a suffix.
+
+    It is the last part alone: no name, however it reads, leads out of a folder.
+    """
+    return Path(name).stem.lstrip(".-") or "picture"
+
+
+def new_name(stem: str, suffix: str, taken: set[str]) -> str:
+    """Returns the name of a new file, and takes it; a number tells equal names apart.
+
+    Args:
+        stem: Its beginning.
+        suffix: Its end, with the dot.
+        taken: Names of the other files.
+    """
+    numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    name = next(n for k in numbers if (n := f"{stem}{k}{suffix}") not in taken)
+    taken.add(name)
+    return name

@@ -16,6 +16,7 @@ from dlapps.callbacks.gradient_clipping import GradientClipping
 from dlapps.callbacks.learning_rate_decay import LearningRateDecay
 from dlapps.callbacks.progress import Progress
 from dlapps.callbacks.run_recorder import RunRecorder
+from dlapps.callbacks.slower_learning import SlowerLearning
 from dlapps.callbacks.update_ratio_logger import UpdateRatioLogger
 from dlapps.callbacks.weight_average import WeightAverage
 from dlapps.errors import UserError
@@ -78,7 +79,9 @@ def fit(
     *,
     loss: Any = None,
     metrics: Sequence[keras.metrics.Metric] = (),
+    trackers: Sequence[keras.metrics.Metric] = (),
     look_at: Any = None,
+    slow: Sequence[keras.Variable] = (),
     save: Callable[[], None] | None = None,
     to_beat: Mapping[str, Any] | None = None,
     more: Mapping[str, keras.callbacks.Callback] | None = None,
@@ -97,7 +100,9 @@ def fit(
         validation: What `keras.Model.fit` takes as `validation_data`.
         loss: What `compile` takes, or None for a model with its own loss.
         metrics: What `compile` takes.
+        trackers: Metrics that a model with its own loss keeps by itself.
         look_at: A few examples, as the model's call takes them, to watch its activations on.
+        slow: Weights that were pretrained and learn at a tenth of the rate of the others.
         save: Called whenever an epoch is the best so far.
         to_beat: The measures of the model as it comes; if no epoch is better, it stays so.
         more: Callbacks of the app by name, each with `get_state` and `set_state`, to be called
@@ -114,13 +119,15 @@ def fit(
     """
     _compile(model, phase, config, loss, metrics)
     companions = _companions(phase, run, config, data, look_at, save, to_beat) | dict(more or {})
+    if slow:  # First, so that the others see what comes of it.
+        companions = {"slow": SlowerLearning(slow), **companions}
     with interruption.polled() as asked:
-        checkpoint = _checkpoint(companions, phase, run, config, data, metrics, asked)
+        checkpoint = _checkpoint(companions, phase, run, config, data, [*metrics, *trackers], asked)
         if run.state and run.state["note"]["phase"] == phase.name:
             _go_on(checkpoint, model, run.state, phase)
         data.seek(checkpoint.epoch, checkpoint.step)
         epochs = checkpoint.epoch if _is_over(companions["stopping"]) else phase.epochs
-        _fit(model, epochs, run, data, validation, [*companions.values(), checkpoint], settings)
+        _fit(model, epochs, run, data, validation, companions, checkpoint, settings)
     best = _best(phase, companions, to_beat)
     run.update(phases={**run.phases, phase.name: best})
     if how := asked():  # After the last epoch.
@@ -170,17 +177,18 @@ def _is_over(stopping: EarlyStopping) -> bool:
 
 def _fit(
     model: keras.Model, epochs: int, run: Run, data: Batches, validation: Any,
-    callbacks: list[keras.callbacks.Callback], settings: Mapping[str, Any],
+    companions: Mapping[str, Any], checkpoint: FullStateCheckpoint, settings: Mapping[str, Any],
 ) -> None:  # fmt: skip
     try:
         model.fit(
-            data.dataset, validation_data=validation, initial_epoch=callbacks[-1].epoch,
-            epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks, **settings,
+            data.dataset, validation_data=validation, initial_epoch=checkpoint.epoch,
+            epochs=epochs, verbose=0, shuffle=False,
+            callbacks=[*companions.values(), checkpoint], **settings,
         )  # fmt: skip
     except TrainingStoppedError as stop:
         raise Stopped(str(stop), run) from stop
     finally:
-        callbacks[0].close()
+        companions["progress"].close()
 
 
 def _go_on(

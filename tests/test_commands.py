@@ -21,7 +21,7 @@ def invoke():
     seen = {}
 
     @click.command(cls=AppCommand)
-    @app_arguments
+    @app_arguments()
     @click.option("--top-k", cls=Option, type=int, default=3, help="How many.")
     @options(Config)
     def app(config, **use):

@@ -14,7 +14,8 @@ class WeightAverage(keras.callbacks.Callback):
     learning rate may stay high for longer (Polyak and Juditsky 1992,
     https://doi.org/10.1137/0330046; exponential as in https://arxiv.org/abs/1905.11946). Training
     itself goes on from the last weights: the average takes their place when validation begins,
-    and gives way when the next epoch does.
+    and gives way when the next epoch does. The statistics that layers keep, such as those of batch
+    normalization, are averaged with the weights they belong to.
 
     It stands before callbacks that keep or save the weights at the end of an epoch.
 
@@ -29,7 +30,7 @@ class WeightAverage(keras.callbacks.Callback):
             raise ValueError(f"decay must be in [0, 1), got {decay}.")
         self.decay = decay
         self.steps = variable(0.0)
-        # By the place of the weight in `trainable_variables`; made when the first step is compiled.
+        # By the place in `_averaged`; made when the first step is compiled.
         self.averages: list[keras.Variable] = []
         self.restored: list[np.ndarray] | None = None
         self.last: list[np.ndarray] | None = None  # The last weights, while the average is in.
@@ -44,7 +45,7 @@ class WeightAverage(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if self.last is not None:
-            for weight, value in zip(self.model.trainable_variables, self.last, strict=True):
+            for weight, value in zip(self._averaged(), self.last, strict=True):
                 weight.assign(value)
             self.last = None
 
@@ -57,14 +58,14 @@ class WeightAverage(keras.callbacks.Callback):
     def before(self, weights):
         """Makes the averages, the first time; see `UpdateHook`."""
         if not self.averages:
-            values = self.restored or [*weights]
+            values = self.restored or self._averaged()
             self.averages = [variable(value) for value in values]
 
     def after(self, weights, seen):
         """Takes the new weights into the average; see `UpdateHook`."""
         self.steps.assign_add(1)
         decay = ops.minimum(self.decay, (1 + self.steps) / (10 + self.steps))
-        for average, weight in zip(self.averages, weights, strict=True):
+        for average, weight in zip(self.averages, self._averaged(), strict=True):
             step = (1 - decay) * (ops.cast(weight, "float32") - average)
             # What is no number would stay in the average for ever.
             average.assign_add(ops.where(ops.isfinite(step), step, 0.0))
@@ -82,7 +83,18 @@ class WeightAverage(keras.callbacks.Callback):
 
     def _swap_in(self):
         if self.last is None and self.averages:
-            weights = self.model.trainable_variables
+            weights = self._averaged()
             self.last = [ops.convert_to_numpy(weight).copy() for weight in weights]
             for weight, average in zip(weights, self.averages, strict=True):
                 weight.assign(average)
+
+    def _averaged(self):
+        """Returns the weights that learn, and the statistics that their layers keep."""
+        layers = [layer for layer in self.model._flatten_layers() if layer.trainable]
+        statistics = [
+            variable
+            for layer in layers
+            for variable in layer._non_trainable_variables
+            if keras.backend.is_float_dtype(variable.dtype)
+        ]
+        return [*self.model.trainable_variables, *statistics]

@@ -73,21 +73,35 @@ def random_view(
     view = resized(image, size, (x, y, x + width, y + height))
     if flip < 0.5:
         view = view[:, ::-1]
-    return _relit(view, augmentation, light, contrast, tint)
+    return relit(view, augmentation.light, augmentation.colour, (light, contrast), tint)
 
 
 def _mean_colour(image: Image.Image) -> tuple[int, ...]:
     return tuple(int(v) for v in np.asarray(image.resize((1, 1), Image.Resampling.BOX))[0, 0])
 
 
-def _relit(
-    view: np.ndarray, augmentation: Augmentation, light: float, contrast: float, tint: np.ndarray
+def relit(
+    view: np.ndarray,
+    light: float,
+    colour: float,
+    chances: tuple[float, float],
+    tint: np.ndarray,
 ) -> np.ndarray:
-    if not (augmentation.light or augmentation.colour):
+    """Returns a picture in another light.
+
+    Args:
+        view: `(height, width, 3)` uint8.
+        light: Largest change of brightness and of contrast, in [0, 1).
+        colour: Standard deviation of the jitter along the principal components of colour.
+        chances: Where in their ranges brightness and contrast fall, each in [0, 1).
+        tint: `(3,)` standard normal, how far to go along each component.
+    """
+    if not (light or colour):
         return np.ascontiguousarray(view)
-    gain = 1 + augmentation.light * (2 * contrast - 1)
-    shift = 255 * augmentation.light * (2 * light - 1) / 2
-    tints = 255 * (augmentation.colour * tint * COLOUR_SPREAD) @ COLOUR_COMPONENTS
+    brightness, contrast = chances
+    gain = 1 + light * (2 * contrast - 1)
+    shift = 255 * light * (2 * brightness - 1) / 2
+    tints = 255 * (colour * tint * COLOUR_SPREAD) @ COLOUR_COMPONENTS
     mean = view.mean()
     grey = np.arange(256.0)
     out = np.empty(view.shape, np.uint8)

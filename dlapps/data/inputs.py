@@ -19,12 +19,16 @@ class Input:
     source: Source
 
 
-def picture_inputs(words: Iterable[str]) -> list[Input]:
+def picture_inputs(
+    words: Iterable[str], suffixes: Collection[str] = SUFFIXES, kind: str = "pictures"
+) -> list[Input]:
     """Lists the pictures that INPUTS names.
 
     Args:
         words: Files, folders (searched to the bottom for picture files), globs, `.txt` lists of
             such, and `-` for standard input: one picture, or a list of paths.
+        suffixes: Of the files to take from a folder, in small letters.
+        kind: What these are.
 
     Returns:
         The inputs in the order named; within a folder or glob, sorted as people count.
@@ -32,13 +36,13 @@ def picture_inputs(words: Iterable[str]) -> list[Input]:
     Raises:
         UserError: If a word names nothing.
     """
-    return [found for word in words for found in _found(word)]
+    return [found for word in words for found in _found(word, suffixes, kind)]
 
 
-def _found(word: str) -> list[Input]:
+def _found(word: str, suffixes: Collection[str], kind: str) -> list[Input]:
     if word == "-":
         return _standard_input()
-    found = named_files(word, SUFFIXES, "pictures")
+    found = named_files(word, suffixes, kind)
     if len(found) == 1 and found[0][0] == word and found[0][1].suffix.lower() == ".txt":
         path = found[0][1]
         return _listed(text_lines(path), path.parent, word)

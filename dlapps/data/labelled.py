@@ -8,19 +8,8 @@ from pathlib import Path
 from dlapps.data import samples, tfds
 from dlapps.data.inputs import natural, pictures_in, text_lines
 from dlapps.data.pictures import Source
-from dlapps.errors import UserError, reason
-
-# What people call the parts of a dataset, and what they are called here.
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
+from dlapps.data.splits import SPLITS, split_folders, visible_folders
+from dlapps.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -73,14 +62,8 @@ def read_labelled(data: str) -> tuple[str, list[str], dict[str, list[Example]]]:
 
 
 def _read_folders(root: Path) -> tuple[list[str], dict[str, list[Example]]]:
-    folders = _visible_folders(root)
-    parts: dict[str, Path] = {}
-    for folder in folders:
-        split = SPLITS.get(folder.name.lower())
-        if split in parts:
-            raise UserError(f"{root} holds {parts[split].name}/ and {folder.name}/. Keep one.")
-        if split is not None:
-            parts[split] = folder
+    folders = visible_folders(root)
+    parts = split_folders(root)
     if "train" not in parts and not (parts and len(parts) == len(folders)):
         parts = {"train": root}
     classes = {split: _class_folders(folder) for split, folder in parts.items()}
@@ -104,16 +87,8 @@ def _read_folders(root: Path) -> tuple[list[str], dict[str, list[Example]]]:
     return labels, splits
 
 
-def _visible_folders(root: Path) -> list[Path]:
-    try:
-        entries = sorted(root.iterdir(), key=lambda path: natural(path.name))
-    except OSError as error:
-        raise UserError(f"{root} cannot be read: {reason(error)}.") from error
-    return [e for e in entries if e.is_dir() and not e.name.startswith((".", "__MACOSX"))]
-
-
 def _class_folders(root: Path) -> dict[str, list[Path]]:
-    found = {folder.name: pictures_in(folder) for folder in _visible_folders(root)}
+    found = {folder.name: pictures_in(folder) for folder in visible_folders(root)}
     return {name: pictures for name, pictures in found.items() if pictures}
 
 

@@ -4,6 +4,7 @@ import io
 import struct
 import threading
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -24,6 +25,8 @@ DAMAGED = (
     ZeroDivisionError, OverflowError, MemoryError, struct.error,
     Image.DecompressionBombError, Image.DecompressionBombWarning,
 )  # fmt: skip
+
+ORIENTATION = 0x0112  # The EXIF tag.
 
 # Pillow loads its readers at first use, which two threads must not do at once.
 _LOADING = threading.Lock()
@@ -66,7 +69,7 @@ def read_picture(source: Source, short_side: int = 0) -> Image.Image:
         raise UnreadablePictureError(f"damaged: {reason(error) or type(error).__name__}") from error
 
 
-def _opened(file: io.BytesIO | str | Path) -> Image.Image:
+def _opened(file: IO[bytes] | str | Path) -> Image.Image:
     with _LOADING:
         Image.init()
     return Image.open(file, formats=FORMATS)
@@ -145,3 +148,41 @@ def size_of(source: Source) -> tuple[int, int]:
             return image.size
     except DAMAGED:
         return 0, 0
+
+
+def header_of(source: Source) -> tuple[int, int, int]:
+    """Returns width, height and EXIF orientation (1 to 8; 1 is upright) from a picture's header.
+
+    Raises:
+        UnreadablePictureError: If it has none.
+    """
+    if isinstance(source, np.ndarray):
+        return source.shape[1], source.shape[0], 1
+    try:
+        if isinstance(source, bytes):
+            return _header(io.BytesIO(source))
+        with open(source, "rb") as file:
+            return _header(file)
+    except Image.UnidentifiedImageError as error:
+        raise UnreadablePictureError("not a picture in a known format") from error
+    except DAMAGED as error:
+        raise UnreadablePictureError(reason(error) or type(error).__name__) from error
+
+
+def _header(file: IO[bytes]) -> tuple[int, int, int]:
+    with _opened(file) as image:
+        # Pillow decodes a whole PNG to learn of its EXIF; few have any.
+        plain = image.format == "PNG" and not _has_metadata(file)
+        orientation = 1 if plain else image.getexif().get(ORIENTATION, 1)
+        return *image.size, orientation if orientation in range(1, 9) else 1
+
+
+def _has_metadata(file: IO[bytes]) -> bool:
+    """Tells whether a PNG holds a chunk that may say how to turn it."""
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind in (b"eXIf", b"iTXt", b"tEXt", b"zTXt"):
+            return True
+        file.seek(length + 4, io.SEEK_CUR)
+    return False

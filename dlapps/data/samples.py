@@ -19,11 +19,22 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
         images: `(1797, 64, 64, 3)` uint8.
         labels: `(1797,)` int, 0 to 9.
     """
+    ink, labels = cells()
+    grey = np.rint(255 - ink * (255 / 16)).astype(np.uint8)
+    return np.stack([_drawn(picture) for picture in grey]), labels
+
+
+def cells() -> tuple[np.ndarray, np.ndarray]:
+    """Returns scikit-learn's handwritten digits as they are.
+
+    Returns:
+        ink: `(1797, 8, 8)` float, 0 for paper to 16.
+        labels: `(1797,)` int, 0 to 9.
+    """
     from sklearn.datasets import load_digits  # noqa: PLC0415  a second of import
 
     data = load_digits()
-    grey = np.rint(255 - data.images * (255 / 16)).astype(np.uint8)
-    return np.stack([_drawn(picture) for picture in grey]), data.target.astype(int)
+    return data.images, data.target.astype(int)
 
 
 def _drawn(grey: np.ndarray) -> np.ndarray:

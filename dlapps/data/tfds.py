@@ -27,15 +27,15 @@ def labelled_pictures(name: str) -> tuple[str, list[str], dict[str, list[tuple[b
     """
     import tensorflow_datasets as tfds  # noqa: PLC0415  seconds of import, for these names only
 
-    builder = _builder(name)
+    builder = builder_of(name)
     features = builder.info.features or {}
     if "image" not in features or "label" not in features:
         raise UserError(f"tfds:{name} has no 'image' and 'label'; it holds {', '.join(features)}.")
-    _prepare(builder, name)
+    prepare(builder, name)
     decoders = {"image": tfds.decode.SkipDecoding()}
     splits = {
         split: [
-            (_encoded(row["image"]), int(row["label"]))
+            (encoded(row["image"]), int(row["label"]))
             for row in tfds.as_numpy(builder.as_dataset(split=split, decoders=decoders))
             if row["label"] >= 0
         ]
@@ -50,7 +50,12 @@ def labelled_pictures(name: str) -> tuple[str, list[str], dict[str, list[tuple[b
     return name.replace("/", "-"), list(features["label"].names), labelled
 
 
-def _builder(name: str) -> Any:
+def builder_of(name: str) -> Any:
+    """Returns what makes a dataset.
+
+    Raises:
+        UserError: If there is none of that name.
+    """
     import tensorflow_datasets as tfds  # noqa: PLC0415  as above
 
     try:
@@ -73,12 +78,17 @@ def _configs(name: str) -> list[Any]:
         return []
 
 
-def _prepare(builder: Any, name: str) -> None:
+def prepare(builder: Any, name: str) -> None:
+    """Downloads a dataset if it is not there yet.
+
+    Raises:
+        UserError: If it cannot be had.
+    """
     if not builder.data_path.exists():
         size = builder.info.download_size
         terminal.note(f"Downloading tfds:{name} ({size}) to {builder.data_path}")
     try:
-        builder.download_and_prepare()
+        builder.download_andprepare()
     except Exception as error:  # Whatever a site, a proxy or a disk can do wrong.
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
@@ -86,7 +96,7 @@ def _prepare(builder: Any, name: str) -> None:
         ) from error
 
 
-def _encoded(image: bytes | np.ndarray) -> bytes:
+def encoded(image: bytes | np.ndarray) -> bytes:
     """Returns the bytes of a picture; mocked datasets give arrays."""
     if isinstance(image, bytes):
         return image
@@ -109,12 +119,12 @@ def texts(name: str) -> tuple[str, dict[str, str]]:
     """
     import tensorflow_datasets as tfds  # noqa: PLC0415  as above
 
-    builder = _builder(name)
+    builder = builder_of(name)
     features = dict(builder.info.features or {})
     named = [key for key, value in features.items() if isinstance(value, tfds.features.Text)]
     if not named:
         raise UserError(f"tfds:{name} has no text; it holds {', '.join(features)}.")
-    _prepare(builder, name)
+    prepare(builder, name)
     splits = {
         split: "\n\n".join(
             row[named[0]].decode() for row in tfds.as_numpy(builder.as_dataset(split=split))

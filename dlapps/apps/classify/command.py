@@ -16,7 +16,7 @@ from dlapps.options import Option, named_options, options
 
 
 @click.command(cls=AppCommand)
-@app_arguments
+@app_arguments()
 @click.option(
     "--top-k", cls=Option, type=click.IntRange(min=1), default=3, show_default=True,
     help="Labels to give for each picture.",

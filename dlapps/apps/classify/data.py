@@ -3,17 +3,17 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from dlapps.data.augment import Augmentation, random_view
+from dlapps.data.digests import hashed, shared
 from dlapps.data.feed import Feed, labelled_images
 from dlapps.data.labelled import Example, read_labelled
 from dlapps.data.pictures import centre_crop, size_of
 from dlapps.data.pipeline import MAX_KEPT_BYTES, PictureStore, batches_of_views, in_threads
-from dlapps.errors import UserError, reason
+from dlapps.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,14 @@ def read_dataset(data: str, validation: float = 0.2, seed: int = 0) -> Dataset:
         raise UserError(
             f"{data} holds one class, '{labels[0]}'. Give at least two, each in its own folder."
         )
-    splits = {split: _hashed(examples) for split, examples in splits.items()}
+    splits = {split: hashed(examples) for split, examples in splits.items()}
     notes: list[str] = []
     if not splits.get("validation"):
         train, held_out, notes = _split(splits["train"], labels, validation, seed, data)
         splits |= {"train": train, "validation": held_out}
-    elif shared := _shared(splits["train"], splits["validation"]):
+    elif both := shared(splits["train"], splits["validation"]):
         notes.append(
-            f"{shared} pictures stand both in train and in validation, which flatters the measures."
+            f"{both} pictures stand both in train and in validation, which flatters the measures."
         )
     missing = [labels[k] for k in range(len(labels)) if k not in _counts(splits["train"])]
     if missing:
@@ -116,28 +116,7 @@ def read_examples(data: str, labels: Sequence[str]) -> tuple[list[Example], list
             f"It knows {known}."
         )
     index = {label: labels.index(label) for label in own}
-    return _hashed([replace(e, label=index[own[e.label]]) for e in examples]), notes
-
-
-def _hashed(examples: list[Example]) -> list[Example]:
-    with ThreadPoolExecutor() as pool:
-        return [
-            replace(example, digest=digest)
-            for example, digest in zip(examples, pool.map(_digest, examples), strict=True)
-        ]
-
-
-def _digest(example: Example) -> str:
-    source = example.source
-    if isinstance(source, np.ndarray):
-        return hashlib.sha256(source.tobytes()).hexdigest()
-    if isinstance(source, bytes):
-        return hashlib.sha256(source).hexdigest()
-    try:
-        with open(source, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"{source} cannot be read: {reason(error)}.") from error
+    return hashed([replace(e, label=index[own[e.label]]) for e in examples]), notes
 
 
 def _split(
@@ -176,10 +155,6 @@ def _duplicates(groups: dict[str, list[Example]], labels: list[str]) -> list[str
             f"('{labels[first[0].label]}') and {other.name} ('{labels[other.label]}')."
         )
     return notes
-
-
-def _shared(one: list[Example], other: list[Example]) -> int:
-    return len({e.digest for e in one} & {e.digest for e in other})
 
 
 def _counts(examples: list[Example]) -> Counter:

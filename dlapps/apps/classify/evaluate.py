@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlapps import files, runs, terminal
+from dlapps import drawing, files, plots, runs, terminal
 from dlapps.apps.classify import metrics, render
 from dlapps.apps.classify.data import Example, read_dataset, read_examples
 from dlapps.apps.classify.model import ImageClassifier, load_model
@@ -54,12 +54,14 @@ def evaluate(name: str, data: str | None, output: Path | None, strict: bool = Fa
     truth = np.array([examples[k].label for k in read])
     result = metrics.evaluation(rows[read], truth, model.labels)
     if output is not None:
-        files.write(output / "confusion.png", render.confusion_matrix(result, model.labels))
+        title = f"accuracy {result.measures['accuracy']:.4f}"
+        plot = plots.confusion_matrix(result.confusion, model.labels, title)
+        files.write(output / "confusion.png", plot)
         chosen = worst(rows[read], truth)
         pictures = [thumbnail(examples[read[k]]) for k in chosen]
         titles = [render.answer(rows[read[k]], truth[k], model.labels) for k in chosen]
         if chosen:
-            files.write(output / "worst.png", render.contact_sheet(pictures, titles))
+            files.write(output / "worst.png", drawing.contact_sheet(pictures, titles))
     return {**result.measures, "skipped": len(why), "classes": result.classes}
 
 

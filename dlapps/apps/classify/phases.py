@@ -11,8 +11,7 @@ import keras
 import numpy as np
 import PIL
 
-from dlapps import backbones, files, inference, runs, terminal, training
-from dlapps.apps.classify import render
+from dlapps import backbones, drawing, files, inference, runs, terminal, training
 from dlapps.apps.classify.config import Config
 from dlapps.apps.classify.data import Dataset, Example, Views, plain_batches, shuffled_batches
 from dlapps.apps.classify.model import ClassifierTail, ImageClassifier, means
@@ -270,4 +269,4 @@ def draw_first_batch(
     chosen = np.random.default_rng(config.seed).permutation(len(views.examples))[:count]
     pictures = [views.draw(int(k), 1) for k in chosen]
     titles = [dataset.labels[views.examples[k].label] for k in chosen]
-    files.write(run.folder / "train_batch.png", render.contact_sheet(pictures, titles))
+    files.write(run.folder / "train_batch.png", drawing.contact_sheet(pictures, titles))

@@ -1,6 +1,5 @@
 """Says what pictures show."""
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from dlapps import files, inference
+from dlapps import drawing, files, inference
 from dlapps.apps.classify import render
 from dlapps.apps.classify.model import ImageClassifier
 from dlapps.apps.classify.render import Prediction
@@ -99,19 +98,10 @@ def saved(
         image = read_picture(prediction.input.source, 1024)
         if explain:
             image = render.explained(image, evidence(prediction, model), model.crop)
-        # The last part alone: no name, however it reads, leads out of the folder.
-        stem = Path(prediction.input.name).stem.lstrip(".-") or "picture"
-        name = next(n for n in _numbered(stem) if n not in taken)
-        taken.add(name)
+        name = files.new_name(files.stem(prediction.input.name), ".jpg", taken)
         drawn = render.labelled(image, prediction.classes)
-        files.write(folder / name, render.as_jpeg(drawn))
+        files.write(folder / name, drawing.as_jpeg(drawn))
         yield prediction
-
-
-def _numbered(stem: str) -> Iterator[str]:
-    yield f"{stem}.jpg"
-    for number in itertools.count(2):
-        yield f"{stem}-{number}.jpg"
 
 
 def evidence(prediction: Prediction, model: ImageClassifier) -> np.ndarray:

@@ -7,14 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from dlapps.apps.classify.data import Dataset
-from dlapps.apps.classify.metrics import Evaluation
 from dlapps.data.inputs import Input
-
-INK = "#1f2430"
-PAPER = "white"
+from dlapps.drawing import INK, PAPER, fitting, font
 
 
 @dataclass(frozen=True)
@@ -119,20 +116,10 @@ def answer(probabilities: np.ndarray, truth: int, labels: list[str]) -> str:
     return f"{labels[truth]}, taken for\n{labels[answer]} ({probabilities[answer]:.0%})"
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
-
-
-def _fitting(text: str, font, width: int) -> str:
-    while text and font.getlength(text) > width:
-        text = text[:-2] + "…" if len(text) > 2 else ""
-    return text
-
-
 def labelled(image: Image.Image, classes: Sequence[tuple[str, float]]) -> Image.Image:
     """Returns a picture with the labels and their probabilities written below it."""
     size = max(14, min(image.size) // 24)
-    font = _font(size)
+    letters = font(size)
     step = round(size * 1.5)
     width = max(image.width, 240)
     sheet = Image.new("RGB", (width, image.height + step * len(classes) + size), PAPER)
@@ -141,9 +128,9 @@ def labelled(image: Image.Image, classes: Sequence[tuple[str, float]]) -> Image.
     for row, (label, p) in enumerate(classes):
         y = image.height + size // 2 + row * step
         draw.rectangle((0, y, p * width, y + step - 3), fill="#d7e3f7" if row else "#a9c7f5")
-        words = _fitting(label, font, round(width - 5.5 * size))
-        draw.text((size // 2, y + step // 2 - 1), words, INK, font, anchor="lm")
-        draw.text((width - size // 2, y + step // 2 - 1), f"{p:.1%}", INK, font, anchor="rm")
+        words = fitting(label, letters, round(width - 5.5 * size))
+        draw.text((size // 2, y + step // 2 - 1), words, INK, letters, anchor="lm")
+        draw.text((width - size // 2, y + step // 2 - 1), f"{p:.1%}", INK, letters, anchor="rm")
     return sheet
 
 
@@ -166,61 +153,3 @@ def explained(image: Image.Image, places: np.ndarray, crop: float) -> Image.Imag
     square = base[top : top + side, left : left + side]
     base[top : top + side, left : left + side] = 0.55 * square + 0.45 * warm
     return Image.fromarray(base.astype(np.uint8))
-
-
-def contact_sheet(pictures: Sequence[np.ndarray], titles: Sequence[str], side: int = 160) -> bytes:
-    """Returns a PNG of small pictures in rows, each with its title below."""
-    columns = min(6, len(pictures))
-    rows = -(-len(pictures) // columns)
-    font = _font(13)
-    margin, text = 12, 18 * max(title.count("\n") + 1 for title in titles) + 4
-    step_x, step_y = side + margin, side + text + margin
-    sheet = Image.new("RGB", (columns * step_x + margin, rows * step_y + margin), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for place, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
-        x = margin + place % columns * step_x
-        y = margin + place // columns * step_y
-        sheet.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC), (x, y))
-        for line, words in enumerate(title.split("\n")):
-            draw.text((x, y + side + 4 + 18 * line), _fitting(words, font, side), INK, font)
-    return _png(sheet)
-
-
-def confusion_matrix(evaluation: Evaluation, labels: list[str]) -> bytes:
-    """Returns a PNG of the confusion matrix: rows the truth, columns the answer."""
-    from matplotlib import figure  # noqa: PLC0415  half a second, for evaluations only
-
-    counts = evaluation.confusion
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = min(max(4.0, 0.55 * len(labels) + 2), 24)
-    plot = figure.Figure(figsize=(side, side), layout="constrained")
-    axes = plot.add_subplot()
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xlabel("answer")
-    axes.set_ylabel("truth")
-    axes.set_title(f"accuracy {evaluation.measures['accuracy']:.4f}")
-    if len(labels) <= 60:
-        ticks = range(len(labels))
-        axes.set_xticks(ticks, labels, rotation=90 if max(map(len, labels)) > 3 else 0)
-        axes.set_yticks(ticks, labels)
-    if len(labels) <= 25:
-        for (row, column), count in np.ndenumerate(counts):
-            if count:
-                colour = "white" if share[row, column] > 0.5 else INK
-                axes.text(column, row, str(count), ha="center", va="center", color=colour)
-    file = io.BytesIO()
-    plot.savefig(file, format="png", dpi=110)
-    return file.getvalue()
-
-
-def as_jpeg(image: Image.Image) -> bytes:
-    """Returns a picture as the bytes of a JPEG file."""
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=92)
-    return file.getvalue()
-
-
-def _png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlapps import backbones, files, inference, precision, runs, saving, terminal
+from dlapps import backbones, drawing, files, inference, precision, runs, saving, terminal
 from dlapps.apps.classify import phases, render
 from dlapps.apps.classify.config import EPOCHS, VIEWS, Config
 from dlapps.apps.classify.data import Dataset, Example, fitting_size, read_dataset
@@ -163,7 +163,7 @@ def _draw(
         if chosen:
             pictures = [thumbnail(examples[k]) for k in chosen]
             titles = [render.answer(rows[k], int(truth[k]), model.labels) for k in chosen]
-            files.write(run.folder / f"{name}.png", render.contact_sheet(pictures, titles))
+            files.write(run.folder / f"{name}.png", drawing.contact_sheet(pictures, titles))
     filters = first_filters(model)
     if filters:
         files.write(run.folder / "filters.png", filters)

@@ -20,7 +20,7 @@ ESCAPES = {"\\n": "\n", "\\t": "\t", "\\\\": "\\"}
 
 
 @click.command(cls=AppCommand, both=("seed", "model", "encoding"))
-@app_arguments
+@app_arguments()
 @click.option(
     "--prompt", cls=Option, multiple=True, metavar="TEXT",
     help="Text to go on from, or FILE:path; \\n and \\t are a new line and a tab. Repeatable.",

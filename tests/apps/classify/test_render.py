@@ -1,4 +1,3 @@
-import io
 import json
 
 import numpy as np
@@ -77,23 +76,6 @@ def test_heat_lies_over_the_centre_square_only():
     changed = np.argwhere((drawn != 255).any(axis=-1))
     assert changed.min(axis=0).tolist() == [10, 60]
     assert changed.max(axis=0).tolist() == [89, 139]
-
-
-@pytest.mark.parametrize("count", [1, 6, 7])
-def test_a_contact_sheet_holds_every_picture(count):
-    pictures = [np.full((50, 50, 3), 255, np.uint8)] * count
-    sheet = Image.open(io.BytesIO(render.contact_sheet(pictures, ["title"] * count, side=50)))
-    assert sheet.size[0] == 12 + 62 * min(count, 6)
-    assert sheet.size[1] > 50 * -(-count // 6)
-
-
-@pytest.mark.parametrize("count", [2, 30, 80])
-def test_a_confusion_matrix_of_any_size_is_drawn(count):
-    labels = [f"class {k}" for k in range(count)]
-    truth = np.arange(count)
-    evaluation = metrics.evaluation(np.eye(count)[truth], truth, labels)
-    image = Image.open(io.BytesIO(render.confusion_matrix(evaluation, labels)))
-    assert min(image.size) > 300
 
 
 def test_the_table_of_an_evaluation_shows_the_baselines():
