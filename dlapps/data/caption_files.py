@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dlapps.data.inputs import text_lines
-from dlapps.data.labelled import SPLITS
+from dlapps.data.splits import SPLITS
 from dlapps.errors import UserError, reason
 
 # Flickr8k.token.txt and results_20130124.token have lines of `picture#number<tab>caption`.

@@ -8,7 +8,7 @@ from pathlib import Path
 from dlapps.data import described_scenes, tfds
 from dlapps.data.caption_files import TABLES, TOKEN_FILES, Row, read_file, split_lists
 from dlapps.data.inputs import pictures_in
-from dlapps.data.labelled import SPLITS
+from dlapps.data.splits import SPLITS
 from dlapps.data.pictures import Source
 from dlapps.errors import UserError
 

@@ -150,18 +150,18 @@ def captioned_pictures(name: str) -> tuple[str, dict[str, list[tuple[Any, list[s
     """
     import tensorflow_datasets as tfds  # noqa: PLC0415  as above
 
-    builder = _builder(name)
+    builder = builder_of(name)
     features = builder.info.features or {}
     named = [key for key in ("captions", "caption") if key in features]
     if "image" not in features or not named:
         raise UserError(
             f"tfds:{name} has no 'image' and 'captions'; it holds {', '.join(features)}."
         )
-    _prepare(builder, name)
+    prepare(builder, name)
     decoders = {"image": tfds.decode.SkipDecoding()}
     splits = {
         split: [
-            (_encoded(row["image"]), _captions(row[named[0]]))
+            (encoded(row["image"]), _captions(row[named[0]]))
             for row in tfds.as_numpy(builder.as_dataset(split=split, decoders=decoders))
         ]
         for split in builder.info.splits

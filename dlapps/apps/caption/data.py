@@ -4,17 +4,17 @@ import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from dlapps.data.caption_batches import END, Captions
 from dlapps.data.captioned import Described, Leftovers, read_captioned
+from dlapps.data.digests import hashed, shared
 from dlapps.data.pictures import Source, resized, size_of
 from dlapps.data.pipeline import PictureStore
 from dlapps.data.words import words
-from dlapps.errors import UserError, reason
+from dlapps.errors import UserError
 
 # In the places of END, START and UNKNOWN.
 SPECIAL = ("<end>", "<start>", "<unknown>")
@@ -85,9 +85,9 @@ def read_dataset(
         chosen = {digests[k] for k in order[:count]}
         held_out = [each for each in train if each.digest in chosen]
         train = [each for each in train if each.digest not in chosen]
-    elif shared := len({each.digest for each in train} & {each.digest for each in held_out}):
+    elif both := shared(train, held_out):
         notes.append(
-            f"{shared} pictures stand both in train and in validation, which flatters the measures."
+            f"{both} pictures stand both in train and in validation, which flatters the measures."
         )
     return Dataset(name, train, held_out, splits.get("test", []), notes)
 
@@ -110,33 +110,23 @@ def read_examples(data: str, strict: bool = False) -> tuple[list[Described], lis
 
 def _read(data: str, strict: bool) -> tuple[str, dict[str, list[Described]], list[str]]:
     name, splits, leftovers = read_captioned(data)
-    notes = leftovers.notes()
-    if strict and notes:
-        raise UserError(f"{data}: {notes[0]} Without --strict it would be left out.")
     spoken = {}
     for split, pictures in splits.items():
         parted = [_with_words(each, leftovers) for each in pictures]
         spoken[split] = [each for each in parted if each.captions]
-    with ThreadPoolExecutor() as pool:
-        splits = {split: [*pool.map(_hashed, pictures)] for split, pictures in spoken.items()}
-    return name, {split: pictures for split, pictures in splits.items() if pictures}, notes
+    notes = leftovers.notes()
+    if strict and notes:
+        raise UserError(f"{data}: {notes[0]} Without --strict it would be left out.")
+    splits = {split: hashed(pictures) for split, pictures in spoken.items() if pictures}
+    if not splits:
+        raise UserError(f"{data} holds no caption with a word in it.")
+    return name, splits, notes
 
 
 def _with_words(each: Described, leftovers: Leftovers) -> Described:
     kept = tuple(caption for caption in each.captions if words(caption))
     leftovers.empty += [each.name] * (len(each.captions) - len(kept))
     return dataclasses.replace(each, captions=kept)
-
-
-def _hashed(each: Described) -> Described:
-    source = each.source
-    try:
-        if isinstance(source, np.ndarray):
-            return dataclasses.replace(each, digest=hashlib.sha256(source.tobytes()).hexdigest())
-        data = source if isinstance(source, bytes) else open(source, "rb").read()  # noqa: SIM115
-    except OSError as error:
-        raise UserError(f"{source} cannot be read: {reason(error)}.") from error
-    return dataclasses.replace(each, digest=hashlib.sha256(data).hexdigest())
 
 
 def vocabulary(pictures: Sequence[Described], min_count: int) -> list[str]:
