@@ -55,14 +55,17 @@ def beam_search(
 
     def one_step(step, last, alive, words, done, beams):
         logs, beams = read(last, beams)
-        logs = ops.cast(logs, "float32") + _barred(logs, words, step, banned, width)
-        totals = alive[:, :, None] + logs  # (batch, width, vocabulary)
+        logs = ops.cast(logs, "float32")
         divisor = ops.cast(step + 1, "float32") ** length_power
-        ended = totals[:, :, end]
+        ended = alive + logs[:, :, end]
         done = _best_of(done, (words, ended / divisor, ended), width)
-        is_end = ops.one_hot(end, logs.shape[-1], dtype="float32")
-        alive, place = ops.top_k(_flat(totals + NEVER * is_end), width)
-        parent, last = place // logs.shape[-1], place % logs.shape[-1]
+        # As many as are left when every third of a repetition is barred.
+        enough = min(width + steps, logs.shape[-1])
+        best, which = ops.top_k(logs + _never(logs, (end, *banned)), enough)
+        totals = alive[:, :, None] + best + NEVER * _repeats(which, words, step)
+        alive, place = ops.top_k(ops.reshape(totals, (-1, width * enough)), width)
+        parent = place // enough
+        last = ops.take_along_axis(ops.reshape(which, (-1, width * enough)), place, axis=1)
         words = ops.take_along_axis(words, parent[:, :, None], axis=1)
         words = _written(words, last, step)
         beams = [_rows(state, parent) for state in beams]
@@ -112,7 +115,7 @@ def sampled(
 
     def one_step(step, last, total, going, words, rows):
         logs, rows = read(last, rows)
-        logs = ops.cast(logs, "float32") + _barred(logs, words, step, banned, samples)
+        logs = ops.cast(logs, "float32") + _never(logs, banned)
         drawn = _drawn(logs, temperature, top_k, ops.take(chance, step, axis=0))
         drawn = ops.where(going > 0, drawn, end)
         # What has no room for its end is cut off, and counts no end.
@@ -136,21 +139,34 @@ def _drawn(logs: Any, temperature: float, top_k: int | None, chance: Any) -> Any
     return ops.cast(ops.argmax(scaled - ops.log(-ops.log(chance)), axis=-1), "int32")
 
 
-def _barred(logs: Any, words: Any, step: Any, banned: tuple[int, ...], rows: int) -> Any:
-    """Returns what bars words: the banned, the third of a repetition, and all after the end."""
-    size, steps = logs.shape[-1], words.shape[-1]
-    never = NEVER * ops.minimum(ops.sum(ops.one_hot(ops.array([*banned, -1]), size), axis=0), 1.0)
-    if steps < 4:
-        return never
-    places = ops.arange(steps)
+def _never(logs: Any, banned: tuple[int, ...]) -> Any:
+    """Returns `(vocabulary,)`, what keeps banned ids from being chosen."""
+    hot = ops.one_hot(ops.array([*banned, -1]), logs.shape[-1])
+    return NEVER * ops.minimum(ops.sum(hot, axis=0), 1.0)
+
+
+def _repeats(which: Any, words: Any, step: Any) -> Any:
+    """Returns whether words would be the third of three that stand in their caption already.
+
+    Args:
+        which: `(batch, rows, candidates)` int.
+        words: `(batch, rows, steps)` int, what was said.
+        step: How much was said.
+
+    Returns:
+        `(batch, rows, candidates)` float, 1 or 0.
+    """
+    if words.shape[-1] < 4:
+        return 0.0
+    places = ops.arange(words.shape[-1])
     # The last two words, by a product rather than by their place, which is no constant.
     at = [ops.cast(places == step - back, "int32") for back in (2, 1)]
     before, newest = (ops.sum(words * each, axis=-1, keepdims=True) for each in at)
     same = ops.logical_and(words[:, :, :-2] == before, words[:, :, 1:-1] == newest)
-    known = ops.logical_and(places[2:] < step, step >= 3)
-    same = ops.cast(ops.logical_and(same, known), "float32")
-    thirds = ops.one_hot(words[:, :, 2:], size)  # (batch, rows, steps - 2, vocabulary)
-    return never + NEVER * ops.minimum(ops.einsum("brt,brtv->brv", same, thirds), 1.0)
+    same = ops.logical_and(same, places[2:] < step)
+    thirds = ops.where(same, words[:, :, 2:], -1)
+    found = ops.cast(which, "int32")[:, :, :, None] == thirds[:, :, None, :]
+    return ops.cast(ops.any(found, axis=-1), "float32")
 
 
 def _written(words: Any, chosen: Any, step: Any) -> Any:
@@ -170,6 +186,3 @@ def _rows(values: Any, place: Any) -> Any:
     extra = len(values.shape) - 2
     return ops.take_along_axis(values, ops.reshape(place, (*ops.shape(place), *[1] * extra)), axis=1)
 
-
-def _flat(totals: Any) -> Any:
-    return ops.reshape(totals, (ops.shape(totals)[0], -1))

@@ -10,7 +10,7 @@ from dlapps.training_config import OPTIMIZE, TrainingConfig
 DECODERS = ("attend", "show-tell")
 REWARDS = ("none", "cider")
 # What `--epochs auto` means.
-EPOCHS = {"train": 15, "finetune": 6}
+EPOCHS = {"train": 12, "finetune": 6}
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Config(TrainingConfig):
 
     epochs: int | str = option(
         "auto",
-        "Passes over the captions; auto: 15 in --train, 6 of the last phase in --finetune.",
+        "Passes over the captions; auto: 12 in --train, 6 of the last phase in --finetune.",
         CountOr("auto"),
     )
     decoder_epochs: int = option(
-        15, "Passes over the captions before --finetune.", click.IntRange(min=1)
+        12, "Passes over the captions before --finetune.", click.IntRange(min=1)
     )
     batch_size: int = option(128, "Captions a step.", click.IntRange(min=1))
     learning_rate: float = option(
@@ -47,8 +47,10 @@ class Config(TrainingConfig):
     backbone: str = option(
         "efficientnet_lite0", "Pretrained feature extractor; 'dlapps models' lists them."
     )
-    image_size: int = option(
-        224, "Side of the square that the network sees, pixels.", click.IntRange(32, 1024)
+    image_size: int | str = option(
+        "auto",
+        "Side of the square that the network sees, pixels; auto: 224, less for smaller pictures.",
+        CountOr("auto", min=32, max=1024, step=32),
     )
     min_count: int = option(
         4, "Captions that a word must stand in to be learnt.", click.IntRange(min=1)
@@ -84,7 +86,7 @@ class Config(TrainingConfig):
     )
     views: int | str = option(
         "auto",
-        "Views of each picture to learn from; auto: 5, fewer if they do not fit on 4 GB of disk.",
+        "Views of each picture to learn from; auto: 4, fewer if they do not fit on 4 GB of disk.",
         CountOr("auto"),
     )
     flip: str = option(

@@ -99,6 +99,12 @@ class Captioner(keras.Model):
         grid = self.network(self.normalization(images), training=training)
         return ops.reshape(grid, (-1, grid.shape[1] * grid.shape[2], grid.shape[3]))
 
+    def compute_regions_shape(self):
+        """Returns how many cells and features `regions` gives for each image."""
+        images = keras.KerasTensor((1, self.image_size, self.image_size, 3))
+        _, height, width, features = self.network.compute_output_spec(images).shape
+        return height * width, features
+
     def standardize(self, regions):
         """Learns mean and scale of each feature from the training set.
 
