@@ -158,7 +158,8 @@ def _joined(
     known = {Path(name).name for name in captions}
     if given.is_dir():
         leftovers.bare += [p.name for p in pictures_in(given) if p.name not in known]
-    return dict(splits), leftovers
+    order = ("train", "validation", "test")
+    return {split: splits[split] for split in order if split in splits}, leftovers
 
 
 def _by_lists(
