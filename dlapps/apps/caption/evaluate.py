@@ -72,7 +72,7 @@ def evaluate(name: str, data: str | None, output: Path | None, strict: bool = Fa
         "vocabulary": len(model.vocabulary) - len(render.SPECIAL),
         "mean_length": float(np.mean([len(caption) for caption in captions])),
         "mean_true_length": float(np.mean(lengths)),
-        "baselines": _baselines(model, pictures, truth, learnt),
+        "baselines": baselines(model, pictures, truth, learnt),
     }
 
 
@@ -135,11 +135,18 @@ def _meteor(
         return None
 
 
-def _baselines(
+def baselines(
     model: Captioner, pictures: Sequence[Described], truth: list[list[metrics.Words]],
     learnt: Sequence[Described],
 ) -> dict[str, dict[str, float]]:  # fmt: skip
-    """Returns the measures of captions that take no model, where it is known what was learnt."""
+    """Returns the measures of captions that take no model, where it is known what was learnt.
+
+    Args:
+        model: Whose backbone says which pictures are alike.
+        pictures: To be captioned.
+        truth: Words of their true captions.
+        learnt: Pictures whose captions may be taken; without any, there is no baseline.
+    """
     if not learnt:
         return {}
     known = [[words(text) for text in each.captions] for each in learnt]

@@ -244,7 +244,8 @@ def _flickr8k() -> Captioner:
     config, weights = packed.unpacked("flickr8k")
     model = Captioner.from_config(config)
     model.build(None)
-    own = [*model.standardization.weights, *model.teller.weights]
+    of_network = {id(weight) for weight in model.network.weights}
+    own = [weight for weight in model.weights if id(weight) not in of_network]
     if len(weights) == len(own):  # The backbone is ImageNet's, which comes with its own package.
         _copy_layers(backbones.pretrained(model.backbone).network, model.network)
         for weight, value in zip(own, weights, strict=True):
