@@ -184,5 +184,6 @@ def _best_of(known: tuple, new: tuple, width: int) -> tuple:
 
 def _rows(values: Any, place: Any) -> Any:
     extra = len(values.shape) - 2
-    return ops.take_along_axis(values, ops.reshape(place, (*ops.shape(place), *[1] * extra)), axis=1)
-
+    return ops.take_along_axis(
+        values, ops.reshape(place, (*ops.shape(place), *[1] * extra)), axis=1
+    )

@@ -40,7 +40,9 @@ def weights_of(model: keras.Model) -> list:
     layers = {layer.name: layer for layer in backbones.pretrained(name).network.layers}
     own = {id(weight) for weight in model.network.weights}
     for layer in model.network.layers:
-        for weight, before in zip(layer.get_weights(), layers[layer.name].get_weights(), strict=True):
+        for weight, before in zip(
+            layer.get_weights(), layers[layer.name].get_weights(), strict=True
+        ):
             if (weight != before).any():
                 return model.get_weights()
     return [keras.ops.convert_to_numpy(w) for w in model.weights if id(w) not in own]

@@ -14,10 +14,14 @@ HTML = {".html", ".htm", ".xhtml"}
 MARKDOWN = {".md", ".markdown"}
 # What is no page, though pictures may be named in it: comments, scripts, styles, samples of code.
 _HIDDEN = re.compile(
-    r"<!--.*?-->|<(script|style|template)\b.*?</\1\s*>|<!\[CDATA\[.*?\]\]>", re.DOTALL | re.IGNORECASE
+    r"<!--.*?-->|<(script|style|template)\b.*?</\1\s*>|<!\[CDATA\[.*?\]\]>",
+    re.DOTALL | re.IGNORECASE,
 )
 _CODE = re.compile(
-    r"^( {0,3})(`{3,}|~{3,})[^\n]*\n.*?(?:^ {0,3}\2[`~]*[ \t]*$|\Z)|(?<!`)(`+)(?!`).*?(?<!`)\3(?!`)",
+    # A fence and all up to its like, or to the end;
+    r"^( {0,3})(`{3,}|~{3,})[^\n]*\n.*?(?:^ {0,3}\2[`~]*[ \t]*$|\Z)"
+    # or what stands between as many backticks on both sides.
+    r"|(?<!`)(`+)(?!`).*?(?<!`)\3(?!`)",
     re.DOTALL | re.MULTILINE,
 )
 _TAG = re.compile(r"<img\b(?:[^>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE)

@@ -93,7 +93,9 @@ def _read_json(path: Path) -> list[Row]:
 
 def _coco_rows(content: dict[str, Any], path: Path) -> list[Row]:
     names = {image["id"]: str(image["file_name"]) for image in content["images"]}
-    split = next((SPLITS[word] for word in re.split(r"[\W_\d]+", path.stem) if word in SPLITS), None)
+    split = next(
+        (SPLITS[word] for word in re.split(r"[\W_\d]+", path.stem) if word in SPLITS), None
+    )
     described = {each["image_id"] for each in content["annotations"]}
     rows = [
         Row(names.get(each["image_id"], f"image {each['image_id']}"), str(each["caption"]), split)

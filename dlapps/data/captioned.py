@@ -1,15 +1,15 @@
 """Reads pictures with captions from the formats people keep them in."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dlapps.data import described_scenes, tfds
 from dlapps.data.caption_files import TABLES, TOKEN_FILES, Row, read_file, split_lists
 from dlapps.data.inputs import pictures_in
-from dlapps.data.splits import SPLITS
 from dlapps.data.pictures import Source
+from dlapps.data.splits import SPLITS
 from dlapps.errors import UserError
 
 # Folders beside a file of captions in which its pictures may lie.
@@ -85,8 +85,8 @@ def read_captioned(data: str) -> tuple[str, dict[str, list[Described]], Leftover
         parts = {part: described_scenes.scenes(part) for part in ("train", "validation", "test")}
         return "sample", _listed(data, parts), Leftovers()
     if data.startswith("tfds:"):
-        name, splits = tfds.captioned_pictures(data.removeprefix("tfds:"))
-        known = {SPLITS[split]: rows for split, rows in splits.items() if split in SPLITS}
+        name, read = tfds.captioned_pictures(data.removeprefix("tfds:"))
+        known = {SPLITS[split]: rows for split, rows in read.items() if split in SPLITS}
         return name, _listed(data, known), Leftovers()
     path = Path(data)
     if not path.exists():
@@ -96,12 +96,14 @@ def read_captioned(data: str) -> tuple[str, dict[str, list[Described]], Leftover
     splits, leftovers = _joined([row for file in files for row in read_file(file)], files, path)
     if not splits:
         lost = leftovers.notes()
-        raise UserError(f"{data} holds no picture with a caption. {lost[0] if lost else ''}".strip())
+        raise UserError(
+            f"{data} holds no picture with a caption. {lost[0] if lost else ''}".strip()
+        )
     return name, splits, leftovers
 
 
 def _listed(
-    data: str, splits: dict[str, list[tuple[Source, list[str]]]]
+    data: str, splits: Mapping[str, Sequence[tuple[Source, list[str]]]]
 ) -> dict[str, list[Described]]:
     return {
         split: [

@@ -5,7 +5,7 @@ import re
 # What the standard measures leave out. Brackets they keep, under these names.
 PUNCTUATION = frozenset(
     {"''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"}
-    | {'"', "…", "–", "—", "‘", "“", "”", "..", "....", "*"}
+    | {'"', "\u2026", "\u2013", "\u2014", "\u2018", "\u201c", "\u201d", "..", "....", "*"}
 )
 BRACKETS = {"(": "-lrb-", ")": "-rrb-", "{": "-lcb-", "}": "-rcb-", "[": "-lsb-", "]": "-rsb-"}
 # Words that end with a full stop of their own: single letters, and these.
@@ -37,7 +37,7 @@ def words(caption: str) -> list[str]:
         caption: One line of text in a language that puts spaces between words.
     """
     found: list[str] = []
-    for token in PARTS.findall(caption.lower().replace("’", "'")):
+    for token in PARTS.findall(caption.lower().replace("\u2019", "'")):
         if token in TWO_WORDS:
             found += TWO_WORDS[token]
         elif token not in PUNCTUATION:

@@ -79,7 +79,9 @@ def test_captions_of_one_batch_are_of_about_one_length(grids, captions):
 
 def test_views_change(grids, captions):
     feed = caption_batches(grids, captions, 4, 0)
-    views = [{float(x[0, 0]) % 1 for (seen, _), _ in each for x in seen} for each in epochs(feed, 2)]
+    views = [
+        {float(x[0, 0]) % 1 for (seen, _), _ in each for x in seen} for each in epochs(feed, 2)
+    ]
     assert views == [{0.0, 0.5}] * 2
 
 

@@ -108,7 +108,7 @@ def test_reads_karpathys_json(folder):
         pytest.param('image,caption\na.jpg,"A dog, brown"\nb.jpg,A cat\n', id="kaggle"),
         pytest.param("Caption;Image\nA dog, brown;a.jpg\nA cat;b.jpg\n", id="other-order"),
         pytest.param("a.jpg\tA dog, brown\nb.jpg\tA cat\n", id="tabs"),
-        pytest.param("\ufeffimage,caption\r\n\r\na.jpg,\"A dog, brown\"\r\nb.jpg,A cat", id="mark"),
+        pytest.param('\ufeffimage,caption\r\n\r\na.jpg,"A dog, brown"\r\nb.jpg,A cat', id="mark"),
     ],
 )
 def test_reads_tables(folder, text):
@@ -117,7 +117,9 @@ def test_reads_tables(folder, text):
 
 
 def test_a_table_may_say_the_split(folder):
-    (folder / "captions.csv").write_text("image,caption,split\na.jpg,A dog,train\nb.jpg,A cat,dev\n")
+    (folder / "captions.csv").write_text(
+        "image,caption,split\na.jpg,A dog,train\nb.jpg,A cat,dev\n"
+    )
     assert captions(folder) == {"train": {"a.jpg": ["A dog"]}, "validation": {"b.jpg": ["A cat"]}}
 
 
@@ -198,7 +200,11 @@ def test_a_picture_of_coco_without_captions_is_named(tmp_path):
         ("captions.csv", "caption,colour\nA dog,red\n", "line 1: no column 'image' among"),
         ("captions.csv", "image,caption\na.jpg\n", "line 2: an image and a caption are needed"),
         ("captions.csv", "image,caption,split\na.jpg,A dog,half\n", "split 'half' is not train"),
-        ("captions.csv", "x.jpg,A dog\n", "holds no picture with a caption. 1 picture with captions"),
+        (
+            "captions.csv",
+            "x.jpg,A dog\n",
+            "holds no picture with a caption. 1 picture with captions",
+        ),
         ("captions.json", "{", "captions.json cannot be read"),
         ("captions.json", '{"a": 1}', "holds no captions: neither COCO's"),
         ("captions.json", "[1]", "holds no captions: neither COCO's"),

@@ -18,7 +18,7 @@ REFERENCE = [
     ("He paid $3.50 for 1,000 apples", "he paid $ 3.50 for 1,000 apples"),
     ("{x} [y]", "-lcb- x -rcb- -lsb- y -rsb-"),
     ("A woman & a man/child at www.example.com", "a woman & a man/child at www.example.com"),
-    ("café naïve “quoted” it’s", "café naïve quoted it 's"),
+    ("café naïve \u201cquoted\u201d it\u2019s", "café naïve quoted it 's"),
 ]  # fmt: skip
 
 

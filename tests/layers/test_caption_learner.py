@@ -48,7 +48,9 @@ def test_what_stands_behind_the_end_does_not_count():
     other = WORDS.copy()
     other[1, 2] = 5
     logits = learner((GRIDS, other))
-    assert float(learner.compute_loss(None, TRUTH, logits)) == pytest.approx(loss(learner), rel=1e-5)
+    assert float(learner.compute_loss(None, TRUTH, logits)) == pytest.approx(
+        loss(learner), rel=1e-5
+    )
 
 
 def test_smoothing_raises_the_loss_in_training_only():

@@ -163,7 +163,9 @@ def _predict(
     with terminal.quiet():
         captioner = load_model(model or "flickr8k")
     if explain and captioner.decoder != "attend":
-        raise UserError(f"{model} looks once, before the first word; --explain has nothing to show.")
+        raise UserError(
+            f"{model} looks once, before the first word; --explain has nothing to show."
+        )
     unreadable: dict[str, str] = {}
     predictions = predict.predict(inputs, captioner, _style(**style), unreadable)
     if strict:

@@ -1,28 +1,33 @@
-"""From files to batches: reads pictures with captions, splits them, and draws views of them."""
+"""From files to batches: reads pictures with captions, splits them, and looks at them once."""
 
 import dataclasses
+import functools
 import hashlib
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 
+import keras
 import numpy as np
+import PIL
 
-from dlapps.data.caption_batches import END, Captions
+from dlapps import inference, terminal
+from dlapps.apps.caption.config import Config
+from dlapps.apps.caption.model import Captioner
 from dlapps.data.captioned import Described, Leftovers, read_captioned
 from dlapps.data.digests import hashed, shared
-from dlapps.data.pictures import Source, resized, size_of
-from dlapps.data.pipeline import PictureStore
+from dlapps.data.features import cache_folder, fingerprint
+from dlapps.data.pictures import Source, size_of
+from dlapps.data.region_grids import MAX_BYTES, Grids, bytes_needed, grids_once
+from dlapps.data.whole_views import WholeViews
 from dlapps.data.words import words
 from dlapps.errors import UserError
 
-# In the places of END, START and UNKNOWN.
-SPECIAL = ("<end>", "<start>", "<unknown>")
-UNKNOWN = 2
+VIEWS = 4
+# Held-out pictures that a step of everything looks at.
+FEW = 50
 # Part of the captions that may speak of sides before mirrored views would teach nonsense.
 SIDED = 0.02
-# Area of a random view, of that of the picture.
-AREAS = (0.72, 1.0)
 
 
 @dataclass(frozen=True)
@@ -129,35 +134,6 @@ def _with_words(each: Described, leftovers: Leftovers) -> Described:
     return dataclasses.replace(each, captions=kept)
 
 
-def vocabulary(pictures: Sequence[Described], min_count: int) -> list[str]:
-    """Returns the words to learn, the most frequent first, behind the three special ones.
-
-    Args:
-        pictures: Whose captions to count in.
-        min_count: Captions that a word must stand in.
-
-    Raises:
-        UserError: If none does.
-    """
-    counts: Counter = Counter()
-    for each in pictures:
-        for caption in each.captions:
-            counts.update(dict.fromkeys(words(caption), 1))
-    if not counts or max(counts.values()) < min_count:
-        most, times = max(counts.items(), key=lambda each: each[1])
-        raise UserError(
-            f"No word stands in {min_count} captions, so the vocabulary would be empty at "
-            f"--min-count {min_count}. The most frequent, '{most}', stands in {times}."
-        )
-    known = [word for word, count in counts.items() if count >= min_count]
-    return [*SPECIAL, *sorted(known, key=lambda word: (-counts[word], word))]
-
-
-def encoded(caption: str, index: dict[str, int], longest: int) -> list[int]:
-    """Returns a caption as ids, cut off behind `longest` words, without start and end."""
-    return [index.get(word, UNKNOWN) for word in words(caption)][:longest]
-
-
 def fitting_size(sources: Sequence[Source], looked_at: int = 64) -> int:
     """Returns the image size that pictures deserve: 224, or less if they are smaller."""
     step = max(1, len(sources) // looked_at)
@@ -172,59 +148,110 @@ def may_flip(pictures: Sequence[Described]) -> bool:
     return sided < SIDED * len(captions)
 
 
-class Views:
-    """Draws pictures whole, or parts of them by chance, the same for the same seed.
+def trimmed(dataset: Dataset, config: Config) -> Dataset:
+    """Returns so much of a dataset as is to be learnt: all, or little to see whether it works."""
+    few = config.batch_size * max(config.overfit_batches, 1)
+    if config.fast_dev_run:
+        train, held_out = dataset.train[: config.batch_size], dataset.validation[:FEW]
+        return dataclasses.replace(dataset, train=train, validation=held_out)
+    if config.overfit_batches:
+        captions, chosen = 0, []
+        for k in np.random.default_rng(config.seed).permutation(len(dataset.train)):
+            if captions < few:
+                chosen.append(dataset.train[k])
+                captions += len(dataset.train[k].captions)
+        note = f"Learning {captions} captions by heart; validation is the same pictures."
+        return dataclasses.replace(
+            dataset, train=chosen, validation=chosen, notes=[*dataset.notes, note]
+        )
+    return dataset
 
-    A caption speaks of the whole picture, so that all of it is squeezed into the square that the
-    network sees, and of a random view little is cut off.
+
+def readable(dataset: Dataset, unreadable: Sequence[dict[int, str]], strict: bool) -> Dataset:
+    """Drops, counts and names the pictures that could not be read.
 
     Args:
-        pictures: What to draw.
-        image_size: Side of a view, pixels.
+        dataset: The pictures.
+        unreadable: Why, by their place among those to learn from, and those to validate on.
+        strict: Stop at the first.
+    """
+    why: dict[str, str] = {}
+    parts = []
+    for part, bad in zip((dataset.train, dataset.validation), unreadable, strict=True):
+        why |= {part[k].name: text for k, text in bad.items()}
+        parts.append([each for k, each in enumerate(part) if k not in bad])
+    if why and strict:
+        name, text = next(iter(why.items()))
+        raise UserError(f"{name} cannot be read: {text}.")
+    terminal.skipped(why)
+    if not all(parts):
+        raise UserError("No picture of the dataset can be read.")
+    return dataclasses.replace(dataset, train=parts[0], validation=parts[1])
+
+
+# Compiles the frozen backbone the first time it is called: what is cached needs no compiling.
+Eye = Callable[[], Callable[[np.ndarray], list[np.ndarray]]]
+
+
+def eye_of(model: Captioner) -> Eye:
+    """Returns what returns the frozen backbone, from pictures to grids."""
+    return functools.cache(lambda: inference.frozen(model.regions, model.image_size))
+
+
+def looked_at(
+    model: Captioner, eye: Eye, pictures: Sequence[Described], flip: bool, seed: int, turn: int = 0
+) -> Grids:
+    """Returns what the frozen backbone sees in one view of each picture.
+
+    Args:
+        model: Whose backbone it is.
+        eye: It, compiled when needed.
+        pictures: What to look at.
         flip: Whether every other view is mirrored.
-        seed: Where the chance comes from.
+        seed: Where the chance of the views comes from.
+        turn: Which view; 0 is the whole picture.
     """
-
-    def __init__(
-        self, pictures: Sequence[Described], image_size: int, flip: bool = False, seed: int = 0
-    ):
-        self.pictures = pictures
-        self.image_size = image_size
-        self.flip = flip
-        self.seed = seed
-        self.store = PictureStore([each.source for each in pictures], image_size)
-
-    def draw(self, index: int, turn: int = 0) -> np.ndarray:
-        """Returns a view of one picture, `(size, size, 3)` uint8; the whole one in turn 0."""
-        image = self.store.read(index)
-        part, left, top = 1.0, 0.0, 0.0
-        if turn:
-            picture = int(self.pictures[index].digest[:16], 16)
-            rng = np.random.default_rng([self.seed, turn, picture])
-            part = rng.uniform(*AREAS) ** 0.5
-            left, top = rng.random(2) * (1 - part)
-        width, height = image.size
-        box = (left * width, top * height, (left + part) * width, (top + part) * height)
-        view = resized(image, self.image_size, box)
-        return np.ascontiguousarray(view[:, ::-1]) if self.flip and turn % 2 else view
+    views = WholeViews(pictures, model.image_size, flip, seed)
+    shape = model.compute_regions_shape()
+    digests = [each.digest for each in pictures]
+    versions = [metadata.version("dlapps"), keras.version(), PIL.__version__]
+    key = fingerprint(
+        [_digest(model.network), model.image_size, keras.config.dtype_policy().name, *versions]
+        + ([turn, flip, seed] if turn else [])
+        + digests
+    )
+    title = "Looking at the pictures" if turn == 0 else f"Looking again ({turn + 1})"
+    draw = functools.partial(views.draw, turn=turn)
+    return grids_once(key, eye, draw, len(pictures), shape, title, cache_folder() / "grids")
 
 
-def numbered(pictures: Sequence[Described], known: Sequence[str], longest: int) -> Captions:
-    """Returns the captions of pictures as ids.
+def _digest(network: keras.Model) -> str:
+    """Returns what tells the weights of a backbone from all others."""
+    digest = hashlib.sha256()
+    for weight in network.get_weights():
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
 
-    Args:
-        pictures: The places in this are those of the result.
-        known: The vocabulary.
-        longest: Words of a caption at most.
-    """
-    index = {word: place for place, word in enumerate(known)}
-    rows = [
-        (place, encoded(caption, index, longest))
-        for place, each in enumerate(pictures)
-        for caption in each.captions
+
+def views_of(model: Captioner, eye: Eye, dataset: Dataset, config: Config) -> list[np.ndarray]:
+    """Returns what the frozen backbone sees in every view of the pictures to learn from."""
+    flip = flips(config, dataset)
+    return [
+        looked_at(model, eye, dataset.train, flip, config.seed, turn).rows
+        for turn in range(num_views(config, model, len(dataset.train)))
     ]
-    ids = np.full((len(rows), longest + 1), END, np.int32)
-    for row, (_, caption) in enumerate(rows):
-        ids[row, : len(caption)] = caption
-    lengths = np.array([len(caption) for _, caption in rows])
-    return Captions(np.array([place for place, _ in rows]), ids, lengths)
+
+
+def num_views(config: Config, model: Captioner, count: int) -> int:
+    """Returns how many views of each picture the decoder learns from."""
+    if config.fast_dev_run or config.overfit_batches:
+        return 1
+    if config.views != "auto":
+        return int(config.views)
+    fitting = MAX_BYTES // 2 // bytes_needed(count, model.compute_regions_shape())
+    return int(np.clip(fitting, 1, VIEWS))
+
+
+def flips(config: Config, dataset: Dataset) -> bool:
+    """Returns whether views are mirrored."""
+    return may_flip(dataset.train) if config.flip == "auto" else config.flip == "yes"

@@ -15,6 +15,7 @@ from dlapps.apps.caption.model import Captioner, load_model
 from dlapps.apps.caption.predict import Style, answers, drawer, spoken
 from dlapps.data.captioned import Described
 from dlapps.data.pipeline import batches_of_views
+from dlapps.data.vocabulary import SPECIAL
 from dlapps.data.words import sentence, words
 from dlapps.errors import UserError
 
@@ -69,7 +70,7 @@ def evaluate(name: str, data: str | None, output: Path | None, strict: bool = Fa
         "skipped": len(why),
         **_all_measures(captions, truth),
         **metrics.variety(captions),
-        "vocabulary": len(model.vocabulary) - len(render.SPECIAL),
+        "vocabulary": len(model.vocabulary) - len(SPECIAL),
         "mean_length": float(np.mean([len(caption) for caption in captions])),
         "mean_true_length": float(np.mean(lengths)),
         "baselines": baselines(model, pictures, truth, learnt),
@@ -136,7 +137,8 @@ def _meteor(
 
 
 def baselines(
-    model: Captioner, pictures: Sequence[Described], truth: list[list[metrics.Words]],
+    model: Captioner, pictures: Sequence[Described],
+    truth: Sequence[Sequence[metrics.Words]],
     learnt: Sequence[Described],
 ) -> dict[str, dict[str, float]]:  # fmt: skip
     """Returns the measures of captions that take no model, where it is known what was learnt.

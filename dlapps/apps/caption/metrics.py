@@ -10,7 +10,9 @@ Words = Sequence[str]
 MOST = 4  # words of the longest runs that are compared
 # Of the reference implementation of BLEU for captions: keep a product of zeros from 0 / 0.
 TINY, SMALL = 1e-15, 1e-9
-ROUGE_BETA = 1.2  # Recall counts more than precision (Lin 2004, https://aclanthology.org/W04-1013/).
+ROUGE_BETA = (
+    1.2  # Recall counts more than precision (Lin 2004, https://aclanthology.org/W04-1013/).
+)
 CIDER_SIGMA = 6.0  # Spread of the lengths that count as alike.
 
 
@@ -183,5 +185,7 @@ def most_agreed(references: Sequence[Words], most: int = 2000) -> Words:
         frequency.update(dict.fromkeys(runs_of(words, 2), 1))
     return max(
         few,
-        key=lambda words: sum(frequency[run] for run in runs_of(words, 2)) / (len(words) + 1) ** 0.5,
+        key=lambda words: (
+            sum(frequency[run] for run in runs_of(words, 2)) / (len(words) + 1) ** 0.5
+        ),
     )

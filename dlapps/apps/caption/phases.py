@@ -1,21 +1,17 @@
 """The phases of the captioner's training: the decoder on what a frozen network saw, then both."""
 
-import functools
-import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
-import PIL
 import tensorflow as tf
 from keras import ops
 
-from dlapps import backbones, inference, runs, terminal, training
+from dlapps import backbones, runs, terminal, training
 from dlapps.apps.caption.config import Config
-from dlapps.apps.caption.data import Dataset, Views, may_flip, numbered
+from dlapps.apps.caption.data import Dataset, flips
 from dlapps.apps.caption.metrics import Cider
 from dlapps.apps.caption.model import Captioner
 from dlapps.data.caption_batches import (
@@ -25,14 +21,12 @@ from dlapps.data.caption_batches import (
     rewarded_captions,
     shuffled_pictures,
 )
-from dlapps.data.captioned import Described
-from dlapps.data.features import cache_folder, fingerprint
-from dlapps.data.region_grids import MAX_BYTES, Grids, bytes_needed, grids_once
+from dlapps.data.vocabulary import numbered
+from dlapps.data.whole_views import WholeViews
 from dlapps.data.words import words
 from dlapps.errors import UserError
 from dlapps.layers.caption_learner import CaptionLearner
 
-VIEWS = 4
 # Pictures a step where the backbone learns, too.
 PICTURES = 32
 # Cells from which mean and scale are learnt; more change nothing.
@@ -41,75 +35,6 @@ MEASURED_CELLS = 50_000
 CAPTIONS = 5
 # Captions drawn of each picture for --reward.
 DRAWN = 5
-
-
-# Compiles the frozen backbone the first time it is called: what is cached needs no compiling.
-Eye = Callable[[], Callable[[np.ndarray], list[np.ndarray]]]
-
-
-def eye_of(model: Captioner) -> Eye:
-    """Returns what returns the frozen backbone, from pictures to grids."""
-    return functools.cache(lambda: inference.frozen(model.regions, model.image_size))
-
-
-def looked_at(
-    model: Captioner, eye: Eye, pictures: Sequence[Described], flip: bool, seed: int, turn: int = 0
-) -> Grids:
-    """Returns what the frozen backbone sees in one view of each picture.
-
-    Args:
-        model: Whose backbone it is.
-        eye: It, compiled when needed.
-        pictures: What to look at.
-        flip: Whether every other view is mirrored.
-        seed: Where the chance of the views comes from.
-        turn: Which view; 0 is the whole picture.
-    """
-    views = Views(pictures, model.image_size, flip, seed)
-    shape = model.compute_regions_shape()
-    digests = [each.digest for each in pictures]
-    versions = [metadata.version("dlapps"), keras.version(), PIL.__version__]
-    key = fingerprint(
-        [_digest(model.network), model.image_size, keras.config.dtype_policy().name, *versions]
-        + ([turn, flip, seed] if turn else [])
-        + digests
-    )
-    title = "Looking at the pictures" if turn == 0 else f"Looking again ({turn + 1})"
-    draw = functools.partial(views.draw, turn=turn)
-    return grids_once(key, eye, draw, len(pictures), shape, title, cache_folder() / "grids")
-
-
-def _digest(network: keras.Model) -> str:
-    """Returns what tells the weights of a backbone from all others."""
-    digest = hashlib.sha256()
-    for weight in network.get_weights():
-        digest.update(np.ascontiguousarray(weight).tobytes())
-    return digest.hexdigest()
-
-
-def views_of(
-    model: Captioner, eye: Eye, dataset: Dataset, config: Config
-) -> list[np.ndarray]:
-    """Returns what the frozen backbone sees in every view of the pictures to learn from."""
-    flip = flips(config, dataset)
-    return [
-        looked_at(model, eye, dataset.train, flip, config.seed, turn).rows
-        for turn in range(num_views(config, model, len(dataset.train)))
-    ]
-
-
-def num_views(config: Config, model: Captioner, count: int) -> int:
-    """Returns how many views of each picture the decoder learns from."""
-    if config.fast_dev_run or config.overfit_batches:
-        return 1
-    if config.views != "auto":
-        return int(config.views)
-    return int(np.clip(MAX_BYTES // 2 // bytes_needed(count, model.compute_regions_shape()), 1, VIEWS))
-
-
-def flips(config: Config, dataset: Dataset) -> bool:
-    """Returns whether views are mirrored."""
-    return may_flip(dataset.train) if config.flip == "auto" else config.flip == "yes"
 
 
 def learn_decoder(
@@ -134,7 +59,8 @@ def learn_decoder(
     step = max(1, len(grids[0]) * grids[0].shape[1] // MEASURED_CELLS)
     model.standardize(grids[0][::step].reshape(-1, grids[0].shape[-1]).astype(np.float32))
     captions, true = (
-        numbered(part, model.vocabulary, model.longest) for part in (dataset.train, dataset.validation)
+        numbered(part, model.vocabulary, model.longest)
+        for part in (dataset.train, dataset.validation)
     )
     if config.overfit_batches:
         epochs = max(epochs, math.ceil(150 / config.overfit_batches))
@@ -169,11 +95,12 @@ def finetune(
     count = num_blocks(config.unfreeze, model)
     slow = unfrozen(model, count)
     views, plain = (
-        Views(part, model.image_size, flip, config.seed)
+        WholeViews(part, model.image_size, flip, config.seed)
         for part, flip in ((dataset.train, flips(config, dataset)), (dataset.validation, False))
     )
     captions, true = (
-        numbered(part, model.vocabulary, model.longest) for part in (dataset.train, dataset.validation)
+        numbered(part, model.vocabulary, model.longest)
+        for part in (dataset.train, dataset.validation)
     )
     terminal.note(f"Fine-tuning the last {count} blocks of {model.backbone} with the decoder.")
     pictures = min(PICTURES, len(dataset.train))
@@ -200,9 +127,7 @@ def _learner(model: Captioner, looks: bool, config: Config, steps: int) -> Capti
     return learner
 
 
-def _phase(
-    name: str, epochs: int, rate: float, config: Config, vocabulary: int
-) -> training.Phase:
+def _phase(name: str, epochs: int, rate: float, config: Config, vocabulary: int) -> training.Phase:
     regular = not config.overfit_batches
     return training.Phase(
         name,

@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from dlapps import drawing
-from dlapps.apps.caption.data import SPECIAL, Dataset
+from dlapps.apps.caption.data import Dataset
 from dlapps.data.inputs import Input
 from dlapps.data.pictures import Source, read_picture
+from dlapps.data.vocabulary import SPECIAL
 
 TILE = 160  # pixels of one side of a picture in a strip
 COLUMNS = 6
@@ -85,8 +86,8 @@ def dataset_line(dataset: Dataset, vocabulary: Sequence[str], min_count: int) ->
     captions = sum(len(each.captions) for each in dataset.train)
     return (
         f"{dataset.name}: {len(dataset.train)} pictures with {captions} captions to learn from, "
-        f"{len(dataset.validation)} pictures held out. {len(vocabulary) - len(SPECIAL)} words stand "
-        f"in {min_count} captions or more."
+        f"{len(dataset.validation)} pictures held out. {len(vocabulary) - len(SPECIAL)} words "
+        f"stand in {min_count} captions or more."
     )
 
 
@@ -98,9 +99,7 @@ def evaluation_table(measures: Mapping) -> str:
     text = [f"{'pictures':<22}{measures['num_pictures']:>8}", ""]
     text.append(f"{'':<26}" + "".join(f"{_TITLES[name]:>9}" for name in names))
     for title, column in columns.items():
-        cells = "".join(
-            f"{column[name]:>9.4f}" if name in column else f"{'':>9}" for name in names
-        )
+        cells = "".join(f"{column[name]:>9.4f}" if name in column else f"{'':>9}" for name in names)
         text.append(f"{title.replace('_', ' '):<26}{cells}")
     text += [
         "",
@@ -148,7 +147,8 @@ _HEAD = """<!doctype html>
 <title>Captions, best and worst</title>
 <style>
 :root { color-scheme: light dark }
-body { font: 15px/1.4 system-ui, sans-serif; margin: 1.5rem auto; max-width: 72rem; padding: 0 1rem }
+body { font: 15px/1.4 system-ui, sans-serif; margin: 1.5rem auto; max-width: 72rem }
+body { padding: 0 1rem }
 .rows { display: grid; grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); gap: 1.5rem }
 figure { margin: 0 }
 img { width: 100%; border-radius: .4rem }

@@ -14,18 +14,22 @@ from dlapps.apps.caption import metrics, phases, render
 from dlapps.apps.caption.config import EPOCHS, Config
 from dlapps.apps.caption.data import (
     Dataset,
-    Views,
-    encoded,
+    eye_of,
     fitting_size,
+    flips,
+    looked_at,
     read_dataset,
-    vocabulary,
+    readable,
+    trimmed,
+    views_of,
 )
-from dlapps.apps.caption.model import END, UNKNOWN, Captioner, load_model, new_model
+from dlapps.apps.caption.model import END, Captioner, load_model, new_model
 from dlapps.apps.caption.predict import spoken
 from dlapps.callbacks.caption_watch import CaptionWatch
-from dlapps.data.captioned import Described
 from dlapps.data.features import cache_folder
 from dlapps.data.pictures import UnreadablePictureError
+from dlapps.data.vocabulary import encoded, vocabulary
+from dlapps.data.whole_views import WholeViews
 from dlapps.data.words import sentence, words
 from dlapps.errors import UserError
 from dlapps.interruption import interruptible
@@ -164,15 +168,20 @@ def _phases(
     is_trained: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Trains what is left to train, and returns the best measures."""
-    eye = phases.eye_of(model)
-    dataset = _readable(_trimmed(dataset, config), model, eye, config, strict)
+    eye = eye_of(model)
+    dataset = trimmed(dataset, config)
+    bad = [
+        looked_at(model, eye, part, False, config.seed).unreadable
+        for part in (dataset.train, dataset.validation)
+    ]
+    dataset = readable(dataset, bad, strict)
     _draw_first_batch(dataset, model, config, run)
-    held_out = phases.looked_at(model, eye, dataset.validation, False, config.seed).rows
+    held_out = looked_at(model, eye, dataset.validation, False, config.seed).rows
     more: dict[str, Any] = {"save": lambda: saving.save(model, run.model)}
     best = run.phases.get("decoder", {})
     grids: list[np.ndarray] = []
     if not is_trained and not run.is_past("decoder"):
-        grids = phases.views_of(model, eye, dataset, config)
+        grids = views_of(model, eye, dataset, config)
         epochs = int(config.epochs) if mode == "train" else config.decoder_epochs
         watch = _watch(model, dataset, lambda: held_out, config, run)
         best = phases.learn_decoder(
@@ -187,9 +196,9 @@ def _phases(
         )  # fmt: skip
         saving.save(model, run.model)
     if config.reward == "cider":
-        eye = phases.eye_of(model)
+        eye = eye_of(model)
         if mode == "finetune" or not grids:  # What it sees now.
-            grids = phases.views_of(model, eye, dataset, config)
+            grids = views_of(model, eye, dataset, config)
         seen = _seen(model, dataset) if mode == "finetune" else held_out
         watch = _watch(model, dataset, lambda: seen, config, run)
         best = run.phases.get("finetune", best) if mode == "finetune" else best
@@ -232,7 +241,7 @@ def _watch(
 
 def _seen(model: Captioner, dataset: Dataset) -> np.ndarray:
     """Returns what the backbone, as it now is, sees in the held-out pictures."""
-    views = Views(dataset.validation, model.image_size)
+    views = WholeViews(dataset.validation, model.image_size)
     look = tf.function(model.regions, jit_compile=False)
     count = len(dataset.validation)
     rows = [
@@ -242,52 +251,11 @@ def _seen(model: Captioner, dataset: Dataset) -> np.ndarray:
     return np.concatenate([keras.ops.convert_to_numpy(each) for each in rows]).astype(np.float16)
 
 
-def _draw_first_batch(
-    dataset: Dataset, model: Captioner, config: Config, run: runs.Run
-) -> None:
+def _draw_first_batch(dataset: Dataset, model: Captioner, config: Config, run: runs.Run) -> None:
     """Shows some of the first pictures as the network sees them, with a caption."""
-    views = Views(dataset.train, model.image_size, phases.flips(config, dataset), config.seed)
+    views = WholeViews(dataset.train, model.image_size, flips(config, dataset), config.seed)
     count = min(12, len(views.pictures))
     chosen = np.random.default_rng(config.seed).permutation(len(views.pictures))[:count]
     pictures = [views.draw(int(k), 1) for k in chosen]
     titles = [render.folded(views.pictures[k].captions[0], 26, 3) for k in chosen]
     files.write(run.folder / "train_batch.png", drawing.contact_sheet(pictures, titles))
-
-
-def _trimmed(dataset: Dataset, config: Config) -> Dataset:
-    few = config.batch_size * max(config.overfit_batches, 1)
-    if config.fast_dev_run:
-        train, held_out = dataset.train[: config.batch_size], dataset.validation[:BATCH]
-        return dataclasses.replace(dataset, train=train, validation=held_out)
-    if config.overfit_batches:
-        captions, chosen = 0, []
-        for k in np.random.default_rng(config.seed).permutation(len(dataset.train)):
-            if captions < few:
-                chosen.append(dataset.train[k])
-                captions += len(dataset.train[k].captions)
-        note = f"Learning {captions} captions by heart; validation is the same pictures."
-        return dataclasses.replace(
-            dataset, train=chosen, validation=chosen, notes=[*dataset.notes, note]
-        )
-    return dataset
-
-
-def _readable(
-    dataset: Dataset, model: Captioner, eye: phases.Eye, config: Config, strict: bool
-) -> Dataset:
-    """Drops, counts and names the pictures that could not be read."""
-    why: dict[str, str] = {}
-    parts = []
-    for part in (dataset.train, dataset.validation):
-        seen = phases.looked_at(model, eye, part, False, config.seed)
-        why |= {part[k].name: text for k, text in seen.unreadable.items()}
-        parts.append([each for k, each in enumerate(part) if k not in seen.unreadable])
-    if why and strict:
-        name, text = next(iter(why.items()))
-        raise UserError(f"{name} cannot be read: {text}.")
-    terminal.skipped(why)
-    if not all(parts):
-        raise UserError("No picture of the dataset can be read.")
-    return dataclasses.replace(dataset, train=parts[0], validation=parts[1])
-
-

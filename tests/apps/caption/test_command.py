@@ -116,7 +116,9 @@ def test_what_cannot_be_read_is_skipped_counted_and_named(trained, tell, tmp_pat
         pytest.param(["x.jpg", "--write"], 2, "--write belongs to --alt-text", id="write"),
         pytest.param(["x.jpg", "--top-k", 3], 2, "add --samples N", id="top-k"),
         pytest.param(
-            ["x.jpg", "--samples", 2, "--explain", "--save-images", "o"], 2, "leave out --samples",
+            ["x.jpg", "--samples", 2, "--explain", "--save-images", "o"],
+            2,
+            "leave out --samples",
             id="sampled-explain",
         ),
         pytest.param(["nowhere.jpg"], 1, "nowhere.jpg does not exist", id="missing"),

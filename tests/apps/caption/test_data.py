@@ -2,16 +2,12 @@ import numpy as np
 import pytest
 
 from dlapps.apps.caption.data import (
-    SPECIAL,
-    UNKNOWN,
-    Views,
-    encoded,
+    Dataset,
     fitting_size,
     may_flip,
-    numbered,
     read_dataset,
     read_examples,
-    vocabulary,
+    readable,
 )
 from dlapps.data.captioned import Described
 from dlapps.errors import UserError
@@ -21,32 +17,6 @@ PICTURES = [
     Described("a", np.zeros((40, 80, 3), np.uint8), ("A dog runs.", "A big dog!"), "0" * 64),
     Described("b", np.ones((64, 64, 3), np.uint8), ("A dog sits on a dog.",), "1" * 64),
 ]
-
-
-def test_words_are_counted_once_a_caption_and_rare_ones_left_out():
-    assert vocabulary(PICTURES, 1)[: len(SPECIAL)] == [*SPECIAL]
-    assert vocabulary(PICTURES, 1)[len(SPECIAL) :] == ["a", "dog", "big", "on", "runs", "sits"]
-    assert vocabulary(PICTURES, 3)[len(SPECIAL) :] == ["a", "dog"]
-
-
-def test_a_vocabulary_without_a_word_is_refused():
-    with pytest.raises(UserError, match=r"at --min-count 4. The most frequent, 'a', stands in 3"):
-        vocabulary(PICTURES, 4)
-
-
-def test_words_that_are_not_known_become_one():
-    index = {"a": 3, "dog": 4}
-    assert encoded("A dog sees a ghost .", index, 10) == [3, 4, UNKNOWN, 3, UNKNOWN]
-    assert encoded("A dog sees a ghost .", index, 2) == [3, 4]
-
-
-def test_captions_are_numbered_with_their_ends():
-    known = vocabulary(PICTURES, 1)
-    captions = numbered(PICTURES, known, 4)
-    assert captions.picture.tolist() == [0, 0, 1]
-    assert captions.lengths.tolist() == [3, 3, 4]
-    assert [known[k] for k in captions.ids[0]] == ["a", "dog", "runs", "<end>", "<end>"]
-    assert captions.ids[2, -1] == 0
 
 
 def test_holds_out_a_part_by_what_pictures_show(tmp_path):
@@ -83,7 +53,7 @@ def test_the_fingerprint_changes_with_captions_and_pictures_only(tmp_path):
 def test_one_picture_is_not_enough(tmp_path):
     (tmp_path / "captions.csv").write_text("a.png,A dog\n")
     draw("disc", "red", 1).save(tmp_path / "a.png")
-    with pytest.raises(UserError, match="has 1 picture with captions. Two are needed"):
+    with pytest.raises(UserError, match=r"has 1 picture with captions\. Two are needed"):
         read_dataset(str(tmp_path))
 
 
@@ -104,28 +74,18 @@ def test_captions_of_sides_forbid_mirrored_views():
     assert not may_flip([*PICTURES, sided])
 
 
-def test_the_first_view_is_the_whole_picture():
-    image = np.zeros((40, 80, 3), np.uint8)
-    image[:, 70:] = 255  # At the right edge, where a centre crop would not look.
-    views = Views([Described("a", image, ("x",), "ab" * 32)], 32)
-    assert views.draw(0).shape == (32, 32, 3)
-    assert views.draw(0)[:, -2:].min() > 200
-    assert views.draw(0)[:, :24].max() < 60
-
-
-def test_views_are_the_same_for_the_same_seed_and_turn_and_mirrored_where_wanted():
-    image = np.asarray(draw("disc", "red", 1))
-    picture = [Described("a", image, ("x",), "ab" * 32)]
-    one, same, other = (Views(picture, 32, True, seed) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(one.draw(0, 1), same.draw(0, 1))
-    assert (one.draw(0, 1) != other.draw(0, 1)).any()
-    assert (one.draw(0, 1) != one.draw(0, 3)).any()
-    plain = Views(picture, 32, False, 0)
-    np.testing.assert_array_equal(plain.draw(0, 1)[:, ::-1], one.draw(0, 1))
-    np.testing.assert_array_equal(plain.draw(0, 2), one.draw(0, 2))
-
-
 def test_the_image_size_fits_the_pictures():
     assert fitting_size([each.source for each in PICTURES[1:]]) == 64
     assert fitting_size([np.zeros((90, 100, 3), np.uint8)]) == 96
     assert fitting_size([np.zeros((900, 1000, 3), np.uint8)]) == 224
+
+
+def test_unreadable_pictures_are_left_out_counted_and_named(capsys):
+    dataset = Dataset("x", PICTURES, PICTURES[:1])
+    left = readable(dataset, [{1: "damaged"}, {}], strict=False)
+    assert [each.name for each in left.train] == ["a"]
+    assert "Skipped 1 file that cannot be read:\n  b: damaged" in capsys.readouterr().err
+    with pytest.raises(UserError, match="b cannot be read: damaged"):
+        readable(dataset, [{1: "damaged"}, {}], strict=True)
+    with pytest.raises(UserError, match="No picture of the dataset can be read"):
+        readable(dataset, [{}, {0: "damaged"}], strict=False)

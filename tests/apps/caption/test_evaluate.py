@@ -33,7 +33,7 @@ def test_the_page_shows_the_best_and_the_worst(measured):
     page = (folder / "examples.html").read_text()
     assert page.count("<figure>") == 12  # All six at both ends.
     assert "Best" in page
-    assert "src=\"data:image/jpeg;base64," in page
+    assert 'src="data:image/jpeg;base64,' in page
     rows = json.loads((folder / "captions.json").read_text())
     assert [row["cider"] for row in rows] == sorted((r["cider"] for r in rows), reverse=True)
     assert rows[0].keys() == {"path", "caption", "cider", "references"}

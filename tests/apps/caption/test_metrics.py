@@ -23,7 +23,7 @@ REFERENCES = [
     ["two kids play with a ball at the beach", "children playing on the sand",
      "two children play with a red ball"],
     ["a man in a black jacket stands on a street corner", "a man stands outside"],
-    ["a man rides a bike down a hill", "a cyclist on a steep hill", "a man rides his mountain bike"],
+    ["a man rides a bike down a hill", "a cyclist on a steep hill", "a man rides his bike"],
 ]  # fmt: skip
 EXPECTED = {
     "bleu1": 0.756757,
@@ -31,7 +31,7 @@ EXPECTED = {
     "bleu3": 0.61489,
     "bleu4": 0.532617,
     "rouge_l": 0.769193,
-    "cider": 2.035399,
+    "cider": 2.032664,
 }
 
 
@@ -44,8 +44,6 @@ def test_agrees_with_the_reference_packages_to_four_digits():
     # command that compares whole datasets.
     found = measures(*cut())
     assert found == pytest.approx(EXPECTED, abs=5e-5)
-
-
 
 
 def test_a_caption_of_the_references_has_every_score_at_its_highest():
@@ -93,5 +91,7 @@ def test_the_nearest_is_the_one_in_the_same_direction():
 
 
 def test_the_most_usual_caption_is_one_of_them_and_like_the_others():
-    captions = [text.split() for text in ("a dog runs", "a dog runs on grass", "a dog", "rare bird")]
+    captions = [
+        text.split() for text in ("a dog runs", "a dog runs on grass", "a dog", "rare bird")
+    ]
     assert most_agreed(captions)[:2] == ["a", "dog"]

@@ -96,5 +96,5 @@ def test_impossible_settings_are_refused(settings, said):
 
 
 def test_what_is_no_captioner_is_refused(tmp_path):
-    with pytest.raises(UserError, match="There is no model 'flikr8k'. Did you mean 'flickr8k'"):
+    with pytest.raises(UserError, match=r"There is no model 'flikr8k'\. Did you mean 'flickr8k'"):
         load_model("flikr8k")
