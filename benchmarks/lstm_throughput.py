@@ -4,7 +4,7 @@ Two layers on top of each other predict the next of 65 characters; a step is all
 the characters (or one-hot), both layers, the output, the loss, the gradients and Adam. Contestants:
 * dlapps    `CharRNN` with `FastLSTM`, trained by `fit` as `dlapps generate --train` does, eight
             steps at a time;
-* keras     the same model with `keras.layers.LSTM`;
+* keras     the same model with `keras.layers.LSTM` and `keras.optimizers.Adam`;
 * pytorch   `torch.nn.Embedding`, `torch.nn.LSTM`, `torch.nn.Linear`, `torch.optim.Adam`
             (`peer_pytorch_lstm.py`; needs an interpreter with torch: --torch-python).
 Every contestant runs in a process of its own, in turn, --repeats times; the figures are medians of
@@ -48,15 +48,16 @@ def characters_a_second(kind: str, units: int, rows: int, window: int, seconds: 
     from dlapps.apps.generate import model as generator
     from dlapps.apps.generate.phases import STEPS_AT_ONCE
     from dlapps.data.array_batches import untuned
+    from dlapps.optimizers import optimizer
 
+    adam = optimizer("adam", 1e-3)
     if kind == "keras":
         generator.CELLS["lstm"] = keras.layers.LSTM
+        adam = keras.optimizers.Adam(1e-3)
     model = generator.CharRNN(CHARACTERS, units=units, depth=2, embedding=units, dropout=0.0)
     model.build((None, None))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(
-        keras.optimizers.Adam(1e-3), loss, jit_compile=False, steps_per_execution=STEPS_AT_ONCE
-    )
+    model.compile(adam, loss, jit_compile=False, steps_per_execution=STEPS_AT_ONCE)
     ids = np.random.default_rng(0).integers(0, len(CHARACTERS), (rows, window)).astype(np.int32)
     import tensorflow as tf
 

@@ -32,6 +32,7 @@ from dlapps.callbacks.progress import Progress
 from dlapps.callbacks.run_recorder import RunRecorder
 from dlapps.callbacks.update_ratio_logger import UpdateRatioLogger
 from dlapps.data.array_batches import untuned
+from dlapps.optimizers import optimizer
 
 
 class Turns(keras.callbacks.Callback):
@@ -88,7 +89,7 @@ def measure(make, data, look_at, epochs, steps, **compile_settings):
     def train(turns, folder):
         model = make()
         model.compile(
-            keras.optimizers.AdamW(1e-5),
+            optimizer("adamw", 1e-5),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=False,
             **compile_settings,

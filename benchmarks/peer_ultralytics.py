@@ -6,11 +6,39 @@ finds in each held-out picture to standard output. Trains with Ultralytics' own 
 number of minutes, in the working folder.
 """
 
+import contextlib
 import json
 import sys
 from pathlib import Path
 
-from ultralytics import YOLO
+import torch
+
+
+def nms(boxes: torch.Tensor, scores: torch.Tensor, iou: float) -> torch.Tensor:
+    """Returns the boxes that stay, the surest first, as torchvision's operation does."""
+    order = scores.argsort(descending=True)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    kept = []
+    while len(order):
+        first, order = order[0], order[1:]
+        kept.append(first)
+        low = torch.maximum(boxes[first, :2], boxes[order, :2])
+        high = torch.minimum(boxes[first, 2:], boxes[order, 2:])
+        shared = (high - low).clamp(min=0).prod(1)
+        order = order[shared <= iou * (areas[first] + areas[order] - shared)]
+    return torch.stack(kept) if kept else order
+
+
+try:
+    import torchvision  # noqa: F401
+except RuntimeError:
+    # The torchvision of PyPI is for CUDA; beside a PyTorch for CPUs its operations are missing.
+    LIBRARY = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        with contextlib.suppress(RuntimeError):
+            LIBRARY.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    LIBRARY.impl("nms", nms, "CPU")
+from ultralytics import YOLO  # noqa: E402
 
 
 def main() -> None:

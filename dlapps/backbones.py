@@ -11,12 +11,13 @@ from pathlib import Path
 import keras
 from keras_cv.models import EfficientNetLiteBackbone
 
-from dlapps import terminal
+from dlapps import csp_darknet, terminal
 from dlapps.errors import UserError, nearest
 from dlapps.layers.image_normalization import ImageNormalization
 from dlapps.weights import efficientnet_lite0
 
 BUILT_IN = "efficientnet_lite0"
+DARKNET = "yolov4-tiny"
 ONLINE = "keras:"
 # Pixels from one cell of the last grid to the next. Sides that are multiples of it are even at
 # every halving, so that padding is the same at every size.
@@ -47,6 +48,7 @@ APPLICATIONS: dict[str, dict | None] = {
     "VGG16": _CAFFE,
     "Xception": _TF,
 }
+_LOADERS = {BUILT_IN: efficientnet_lite0.load_backbone, DARKNET: csp_darknet.load_backbone}
 # The layers of one block share the start of their names: block2a_, conv3_block1_, block_4_,
 # expanded_conv_2_, stage_1_block_0_.
 _BLOCK = re.compile(r"^(.*?(?:block_?\d+[a-z]?|expanded_conv(?:_\d+)?))(?:_|$)")
@@ -72,7 +74,7 @@ def check_name(name: str) -> None:
     Raises:
         UserError: If there is none; names the nearest.
     """
-    known = [BUILT_IN, *(ONLINE + application for application in APPLICATIONS)]
+    known = [BUILT_IN, DARKNET, *(ONLINE + application for application in APPLICATIONS)]
     if name not in known:
         raise UserError(
             f"There is no backbone '{name}'.{nearest(name, known)} 'dlapps models' lists them all."
@@ -83,7 +85,8 @@ def build(name: str, policy: keras.DTypePolicy | None = None) -> Backbone:
     """Builds a backbone with random weights, which a saved model then fills.
 
     Args:
-        name: `efficientnet_lite0`, or `keras:` and a name of `keras.applications`.
+        name: `efficientnet_lite0`, `yolov4-tiny`, or `keras:` and a name of
+            `keras.applications`.
         policy: Of all its layers; None for Keras' global one.
 
     Raises:
@@ -93,6 +96,8 @@ def build(name: str, policy: keras.DTypePolicy | None = None) -> Backbone:
     with _policy(policy or keras.config.dtype_policy()):
         if name == BUILT_IN:
             return Backbone(ImageNormalization((127.0,) * 3, (128.0,) * 3), _efficientnet_lite0())
+        if name == DARKNET:
+            return Backbone(ImageNormalization(scale=(255.0,) * 3), csp_darknet.network(DARKNET))
         return _application(name, weights=None)
 
 
@@ -108,20 +113,20 @@ def _policy(policy: keras.DTypePolicy) -> Iterator[None]:
 
 
 def pretrained(name: str) -> Backbone:
-    """Builds a backbone with the weights it learnt on ImageNet.
+    """Builds a backbone with the weights it learnt on ImageNet, or on COCO.
 
     Args:
-        name: `efficientnet_lite0`, whose weights come with the package; or `keras:` and a name
-            of `keras.applications`, whose weights Keras downloads once.
+        name: `efficientnet_lite0` or `yolov4-tiny`, whose weights come with the package; or
+            `keras:` and a name of `keras.applications`, whose weights Keras downloads once.
 
     Raises:
         UserError: If there is no such backbone, or its weights cannot be downloaded.
     """
-    if name == BUILT_IN:
-        backbone = build(name)
-        efficientnet_lite0.load_backbone(backbone.network)
-        return backbone
     check_name(name)
+    if name in _LOADERS:
+        backbone = build(name)
+        _LOADERS[name](backbone.network)
+        return backbone
     if not _downloaded(name):
         terminal.note(f"Downloading the weights of {name} from Keras' storage.")
     try:

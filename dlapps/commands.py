@@ -1,13 +1,15 @@
 """What the commands of all apps have in common."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from dlapps.errors import UserError
 from dlapps.options import SECTIONS, TRAINING, NearChoice, Option
 
+T = TypeVar("T")
 # Options of prediction that mean something in training too.
 BOTH = ("strict", "output")
 # Options that mean nothing to a run that is resumed.
@@ -153,3 +155,24 @@ def _with_modes(function: Callable) -> Callable:
             f"--{mode}", "mode", cls=Option, section="Train", flag_value=mode, help=text
         )(function)
     return click.argument("inputs", nargs=-1, metavar="[INPUTS]...")(function)
+
+
+def strictly(predictions: Iterable[T], unreadable: Mapping[str, str]) -> Iterator[T]:
+    """Passes predictions on until something cannot be read.
+
+    Args:
+        predictions: What to pass on.
+        unreadable: Filled meanwhile with the reason, by the name of the file.
+
+    Raises:
+        UserError: With the first reason.
+    """
+    for prediction in predictions:
+        _stop_at(unreadable)
+        yield prediction
+    _stop_at(unreadable)
+
+
+def _stop_at(unreadable: Mapping[str, str]) -> None:
+    for name, why in unreadable.items():
+        raise UserError(f"{name} cannot be read: {why}. Without --strict it would be skipped.")

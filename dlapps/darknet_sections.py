@@ -19,8 +19,8 @@ EPSILON = 1e-6
 # More than any layer of a network that has been published; a slip of the finger asks for more.
 MOST_FILTERS = 65536
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    "linear": lambda x: x,
     "leaky": lambda x: ops.leaky_relu(x, 0.1),
+    "linear": keras.activations.linear,
     "logistic": ops.sigmoid,
     "mish": keras.activations.mish,
     "relu": ops.relu,
@@ -78,14 +78,20 @@ class Build:
         return [self.grids[place] for place in places]
 
 
-def _activated(section: Section, x: keras.KerasTensor, default: str) -> keras.KerasTensor:
+def _activated(
+    section: Section, built: Build, x: keras.KerasTensor, default: str
+) -> keras.KerasTensor:
     name = section.text("activation", default)
     if name not in ACTIVATIONS:
         raise ValueError(
             f"{section.place}: activation={name} is not known.{nearest(name, ACTIVATIONS)} "
             f"Known: {', '.join(ACTIVATIONS)}."
         )
-    return ACTIVATIONS[name](x)
+    if name == "linear":
+        return x
+    return keras.layers.Activation(
+        ACTIVATIONS[name], dtype=built.policy, name=f"{built.name}_{name}"
+    )(x)
 
 
 def _convolutional(section: Section, built: Build) -> keras.KerasTensor:
@@ -103,7 +109,7 @@ def _convolutional(section: Section, built: Build) -> keras.KerasTensor:
     around = size // 2 if section.whole("pad", 0) else section.whole("padding", 0, least=0)
     same = stride == 1 and size == 2 * around + 1
     if around and not same:
-        x = keras.layers.ZeroPadding2D(around, dtype=built.policy)(x)
+        x = keras.layers.ZeroPadding2D(around, dtype=built.policy, name=f"{built.name}_pad")(x)
     normalize = bool(section.whole("batch_normalize", 0))
     x = keras.layers.Conv2D(
         filters, size, stride, "same" if same else "valid", groups=groups, use_bias=not normalize,
@@ -113,7 +119,7 @@ def _convolutional(section: Section, built: Build) -> keras.KerasTensor:
         x = keras.layers.BatchNormalization(
             epsilon=EPSILON, dtype=built.policy, name=f"{built.name}_norm"
         )(x)
-    return _activated(section, x, "logistic")
+    return _activated(section, built, x, "logistic")
 
 
 def _maxpool(section: Section, built: Build) -> keras.KerasTensor:
@@ -161,7 +167,7 @@ def _shortcut(section: Section, built: Build) -> keras.KerasTensor:
                 f"{section.place}: it adds {other.shape[-1]} channels to {total.shape[-1]}."
             )
         total = ops.add(total, other)
-    return _activated(section, total, "linear")
+    return _activated(section, built, total, "linear")
 
 
 def _upsample(section: Section, built: Build) -> keras.KerasTensor:
@@ -171,6 +177,11 @@ def _upsample(section: Section, built: Build) -> keras.KerasTensor:
 
 def _reorg(section: Section, built: Build) -> keras.KerasTensor:
     stride = section.whole("stride", 1, least=1)
+    if built.last.shape[-1] % stride**2:
+        raise ValueError(
+            f"{section.place}: it wants a multiple of {stride**2} channels, got "
+            f"{built.last.shape[-1]}."
+        )
     return Reorganization(stride, dtype=built.policy, name=built.name)(built.last)
 
 

@@ -104,7 +104,7 @@ def _outline(draw: ImageDraw.ImageDraw, box: Sequence[float], line: int, mark: M
     # A thin dark rim keeps a line visible where the picture has its colour.
     rim = max(1, line // 3)
     around = (left - rim, top - rim, right + rim, bottom + rim)
-    draw.rectangle(around, outline=(20, 20, 20), width=line + 2 * rim)
+    draw.rectangle(around, outline=(20, 20, 20), width=rim)
     draw.rectangle((left, top, right, bottom), outline=mark.colour, width=line)
 
 
@@ -151,22 +151,38 @@ def _readable_on(colour: tuple[int, int, int]) -> str:
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
 
-def contact_sheet(pictures: Sequence[np.ndarray], titles: Sequence[str], side: int = 160) -> bytes:
-    """Returns a PNG of small pictures in rows, each with its title below."""
-    columns = min(6, len(pictures))
-    rows = -(-len(pictures) // columns)
+def contact_sheet(
+    pictures: Sequence[np.ndarray], titles: Sequence[str], side: int = 160, columns: int = 6
+) -> bytes:
+    """Returns a PNG of small pictures in rows, each with its title below.
+
+    Args:
+        pictures: `(height, width, 3)` uint8 each.
+        titles: Their titles, of one line or several.
+        side: Pixels of the longer side of a picture on the sheet.
+        columns: Pictures in a row at most.
+    """
+    columns = min(columns, len(pictures))
     letters = font(13)
     margin, text = 12, 18 * max(title.count("\n") + 1 for title in titles) + 4
-    step_x, step_y = side + margin, side + text + margin
-    sheet = Image.new("RGB", (columns * step_x + margin, rows * step_y + margin), PAPER)
+    small = [_fitted(Image.fromarray(picture), side) for picture in pictures]
+    starts = range(0, len(small), columns)
+    heights = [max(one.height for one in small[start : start + columns]) for start in starts]
+    width, height = columns * (side + margin), sum(heights) + len(heights) * (text + margin)
+    sheet = Image.new("RGB", (width + margin, height + margin), PAPER)
     draw = ImageDraw.Draw(sheet)
-    for place, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
-        x = margin + place % columns * step_x
-        y = margin + place // columns * step_y
-        small = _fitted(Image.fromarray(picture), side)
-        sheet.paste(small, (x + (side - small.width) // 2, y + (side - small.height) // 2))
-        for line, words in enumerate(title.split("\n")):
-            draw.text((x, y + side + 4 + 18 * line), fitting(words, letters, side), INK, letters)
+    y = margin
+    for start, high in zip(starts, heights, strict=True):
+        row = zip(small[start : start + columns], titles[start : start + columns], strict=True)
+        for place, (picture, title) in enumerate(row):
+            x = margin + place * (side + margin)
+            sheet.paste(
+                picture, (x + (side - picture.width) // 2, y + (high - picture.height) // 2)
+            )
+            for line, words in enumerate(title.split("\n")):
+                words = fitting(words, letters, side)
+                draw.text((x, y + high + 4 + 18 * line), words, INK, letters)
+        y += high + text + margin
     return as_png(sheet)
 
 

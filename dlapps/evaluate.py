@@ -19,7 +19,7 @@ from dlapps.options import Option
     cls=Option,
     type=click.Path(file_okay=False),
     metavar="DIR",
-    help="Folder for the confusion matrix and the worst mistakes of a classifier.  [default: "
+    help="Folder for the plots and the worst mistakes of a classifier or detector.  [default: "
     "RUN/evaluation]",
 )
 @click.option("--strict", is_flag=True, help="Stop at the first file that cannot be read.")

@@ -117,3 +117,22 @@ def new_name(stem: str, suffix: str, taken: set[str]) -> str:
     name = next(n for k in numbers if (n := f"{stem}{k}{suffix}") not in taken)
     taken.add(name)
     return name
+
+
+def keep_apart(option: str, folder: Path, sources: Iterable[object]) -> None:
+    """Checks that what is read does not lie where something is to be written.
+
+    Args:
+        option: What names the folder.
+        folder: Where to write.
+        sources: What is read; only paths count.
+
+    Raises:
+        UserError: If one lies in the folder, where it might be overwritten.
+    """
+    read_from = {source.parent for source in sources if isinstance(source, Path)}
+    if folder.resolve() in {parent.resolve() for parent in read_from}:
+        raise UserError(
+            f"{option} {folder} is where INPUTS are read from, and they might be overwritten. "
+            "Name another folder."
+        )

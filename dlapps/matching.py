@@ -51,7 +51,9 @@ def ious(boxes: np.ndarray, others: np.ndarray, crowd: np.ndarray | None = None)
     if not len(boxes) or not len(others):
         return np.zeros((len(boxes), len(others)))
     flags = np.zeros(len(others), bool) if crowd is None else crowd
-    return np.asarray(mask.iou(as_xywh(boxes), as_xywh(others), flags.astype(np.uint8)))
+    # It reads memory row by row, whatever the array says.
+    rows = [np.ascontiguousarray(as_xywh(each)) for each in (boxes, others)]
+    return np.asarray(mask.iou(*rows, flags.astype(np.uint8)))
 
 
 def pairs(

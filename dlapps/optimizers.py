@@ -7,8 +7,52 @@ import keras
 
 from dlapps.errors import UserError
 
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
 # Of SGD with momentum, plain or Nesterov's (CS231n).
 MOMENTUM = 0.9
+
+
+@keras.saving.register_keras_serializable(package="dlapps")
+class FastAdam(keras.optimizers.Adam):
+    """Takes the steps of `keras.optimizers.Adam`, each weight's in one operation.
+
+    Keras' own writes the momentum, the velocity and the weight one after the other, with a copy
+    of each in between; that takes twice as long. Where that does not apply, Keras' own runs: on its
+    other backends, with `amsgrad`, and for gradients of an embedding by id.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        dense = keras.backend.backend() == "tensorflow" and tf.is_tensor(gradient)
+        if not dense or isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        place = self._get_variable_index(variable)
+        rate, first, second, step, small, gradient = (
+            tf.cast(each, variable.dtype)
+            for each in (
+                learning_rate, self.beta_1, self.beta_2, self.iterations + 1, self.epsilon, gradient
+            )
+        )  # fmt: skip
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[place].value.handle,
+            v=self._velocities[place].value.handle,
+            beta1_power=first**step,
+            beta2_power=second**step,
+            lr=rate,
+            beta1=first,
+            beta2=second,
+            epsilon=small,
+            grad=gradient,
+        )
+
+
+@keras.saving.register_keras_serializable(package="dlapps")
+class FastAdamW(FastAdam, keras.optimizers.AdamW):
+    """Takes the steps of `keras.optimizers.AdamW`, as `FastAdam` does those of `Adam`."""
+
 
 _MAKERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "sgd": keras.optimizers.SGD,
@@ -17,11 +61,9 @@ _MAKERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "adagrad": keras.optimizers.Adagrad,
     "rmsprop": keras.optimizers.RMSprop,
     "adadelta": keras.optimizers.Adadelta,
-    "adam": keras.optimizers.Adam,
+    "adam": FastAdam,
     # It knows no None.
-    "adamw": lambda rate, weight_decay, **more: keras.optimizers.AdamW(
-        rate, weight_decay or 0.0, **more
-    ),
+    "adamw": lambda rate, weight_decay, **more: FastAdamW(rate, weight_decay or 0.0, **more),
 }
 
 

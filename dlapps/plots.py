@@ -55,7 +55,7 @@ def precision_recall(
         title: Stands above.
     """
     recall = np.linspace(0, 1, curves.shape[1])
-    there = np.flatnonzero(~np.isnan(curves).all(axis=1))
+    there = np.flatnonzero(~np.isnan(curves).all(axis=1)).tolist()
     plot, axes = _figure(7, 5)
     few = len(there) <= COLOURS
     for place, k in enumerate(there):
@@ -63,7 +63,8 @@ def precision_recall(
         name = f"{labels[k]}  {figures[k]:.3f}"
         axes.plot(recall, curves[k], label=name if few else None, **style)
     if len(there) > 1:
-        axes.plot(recall, curves[there].mean(axis=0), color=INK, lw=2.5, label="mean")
+        mean = np.mean([figures[k] for k in there])
+        axes.plot(recall, curves[there].mean(axis=0), color=INK, lw=2.5, label=f"mean  {mean:.3f}")
     axes.set_xlabel("recall")
     axes.set_ylabel("precision")
     axes.set_xlim(0, 1)

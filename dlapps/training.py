@@ -148,9 +148,11 @@ def _compile(
     )
     # XLA makes convolutions on a CPU 30 times slower, so it is never chosen here.
     model.compile(
-        optimizer, loss, metrics=[*metrics], jit_compile=False,
+        optimizer, loss, metrics=[*metrics] or None, jit_compile=False,
         steps_per_execution=phase.steps_at_once,
     )  # fmt: skip
+    # TensorFlow traces a step that makes variables twice, which takes many seconds.
+    model.optimizer.build(model.trainable_variables)
 
 
 def _best(

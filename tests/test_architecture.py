@@ -16,6 +16,8 @@ ROOT = Path(dlapps.__file__).parent
 LIGHT = {"errors", "files", "terminal", "options", "runs", "weights.builtin"}
 READERS = {"errors", "files", "terminal"}
 COMPUTING = {"data", "layers", "callbacks", "backbones", "boxes", "sampling", "weights"}
+DRAWING = {"drawing", "plots"}
+FOUND_BOXES = {"matching", "box_faults", "box_results"}
 TRAINING = {"training", "training_config", "resuming", "interruption", "precision"}
 TRAINING |= {"schedule_chart", "filters", "report.page"}
 MAY_IMPORT = {
@@ -25,10 +27,28 @@ MAY_IMPORT = {
     "evaluate": {"commands", *LIGHT},
     "models": {"commands", *LIGHT},
     "report": {"commands", "errors", "files", "terminal", "options", "runs"},
-    "apps": {"commands", "saving", "inference", *TRAINING, *COMPUTING, *LIGHT},
+    "apps": {
+        "commands",
+        "saving",
+        "inference",
+        *TRAINING,
+        *COMPUTING,
+        *DRAWING,
+        *FOUND_BOXES,
+        *LIGHT,
+    },
     "apps.*.config": {"training_config", "options"},
-    "apps.*.model": {"layers", "backbones", "boxes", "weights", "saving", "errors"},
-    "apps.*.metrics": {"boxes"},
+    "apps.*.model": {
+        "layers",
+        "backbones",
+        "darknet",
+        "boxes",
+        "average_precision",
+        "weights",
+        "saving",
+        "errors",
+    },
+    "apps.*.metrics": {"boxes", "matching"},
     "training": {"callbacks", "optimizers", "training_config", "interruption", "runs", *READERS},
     "resuming": {"states", "training_config", "runs", "errors"},
     "states": {"files"},
@@ -38,15 +58,24 @@ MAY_IMPORT = {
     "filters": set(),
     "saving": {"runs", *READERS},
     "runs": {"errors", "files", "weights.builtin"},
-    "backbones": {"layers", "weights", "errors", "terminal"},
+    "backbones": {"layers", "weights", "csp_darknet", "errors", "terminal"},
+    "csp_darknet": {"darknet", "weights"},
+    "darknet": {"darknet_sections", "layers", "weights", "errors"},
+    "darknet_sections": {"layers", "weights", "errors"},
+    "average_precision": {"boxes"},
+    "matching": set(),
+    "box_faults": {"matching"},
+    "box_results": {"matching"},
+    "plots": {"drawing"},
+    "drawing": set(),
     "inference": set(),
-    "data": {"boxes", *READERS},
+    "data": {"boxes", "matching", *READERS},
     "weights": {"states", "errors"},
     "weights.builtin": set(),
     "layers": {"boxes"},
     "sampling": set(),
     "callbacks": {"schedules", "files", "states", "boxes"},
-    "commands": {"options"},
+    "commands": {"options", "errors"},
     "schedule_chart": {"training_config", "schedules", "files", "errors"},
     "training_config": {"schedules", "options"},
     "schedules": set(),

@@ -12,6 +12,7 @@ SIZE = 96
 FAST = {"MobileNetV2", "MobileNetV3Small", "ResNet50", "VGG16"}
 NAMES = [
     pytest.param(backbones.BUILT_IN, id=backbones.BUILT_IN),
+    pytest.param(backbones.DARKNET, id=backbones.DARKNET),
     *(
         pytest.param(
             backbones.ONLINE + name, id=name, marks=() if name in FAST else pytest.mark.slow
@@ -91,14 +92,19 @@ def test_the_normalization_is_that_of_the_application(name):
 
 
 @pytest.mark.parametrize("size", [32, 64])
-def test_a_backbone_can_be_run_at_several_sizes(size):
-    built = backbones.build(backbones.BUILT_IN)
+@pytest.mark.parametrize(
+    ("name", "channels"), [(backbones.BUILT_IN, 1280), (backbones.DARKNET, 512)]
+)
+def test_a_backbone_can_be_run_at_several_sizes(name, channels, size):
+    built = backbones.build(name)
     images = np.zeros((2, size, size, 3), np.uint8)
-    assert built.network(built.normalization(images)).shape == (2, size // 32, size // 32, 1280)
+    grid = built.network(built.normalization(images))
+    assert grid.shape == (2, size // 32, size // 32, channels)
 
 
-def test_pretrained_weights_are_not_the_first_ones():
-    built, learnt = (f(backbones.BUILT_IN) for f in (backbones.build, backbones.pretrained))
+@pytest.mark.parametrize("name", [backbones.BUILT_IN, backbones.DARKNET])
+def test_pretrained_weights_are_not_the_first_ones(name):
+    built, learnt = (f(name) for f in (backbones.build, backbones.pretrained))
     first, trained = (x.network.get_weights() for x in (built, learnt))
     assert [x.shape for x in first] == [x.shape for x in trained]
     assert not any(np.array_equal(x, y) for x, y in zip(first, trained, strict=True))
@@ -173,8 +179,9 @@ def test_the_weights_of_a_namesake_are_others(downloading):
     assert downloading("ResNet50", "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5")
 
 
-def test_the_built_in_backbone_is_never_downloaded(capsys):
-    backbones.pretrained(backbones.BUILT_IN)
+@pytest.mark.parametrize("name", [backbones.BUILT_IN, backbones.DARKNET])
+def test_the_built_in_backbones_are_never_downloaded(capsys, name):
+    backbones.pretrained(name)
     assert capsys.readouterr().err == ""
 
 

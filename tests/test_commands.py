@@ -4,7 +4,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from dlapps.commands import AppCommand, app_arguments, output_options
+from dlapps.commands import AppCommand, app_arguments, output_options, strictly
+from dlapps.errors import UserError
 from dlapps.options import Option, option, options
 
 
@@ -114,3 +115,35 @@ def test_the_first_format_is_the_default():
     assert CliRunner().invoke(command, ["--format", "json", "-o", "a"]).output == "json a\n"
     done = CliRunner().invoke(command, ["--format", "jsn"])
     assert "'jsn' is not one of table, json. Did you mean 'json'?" in done.output
+
+
+def test_an_app_may_have_formats_of_its_own_and_write_folders(tmp_path):
+    @click.command()
+    @output_options(("table", "yolo"), folder_for="yolo")
+    def command(format_, output):
+        click.echo(f"{format_} {output}")
+
+    assert CliRunner().invoke(command, ["--format", "yolo", "-o", "."]).output == "yolo .\n"
+    assert "with --format yolo to a folder" in " ".join(
+        CliRunner().invoke(command, ["--help"]).output.split()
+    )
+
+
+def test_strictly_stops_at_the_first_that_cannot_be_read():
+    bad = {}
+
+    def predictions():
+        yield 1
+        bad["b.jpg"] = "damaged"
+        yield 2
+
+    stream = strictly(predictions(), bad)
+    assert next(stream) == 1
+    with pytest.raises(UserError, match=r"b\.jpg cannot be read: damaged\. Without --strict"):
+        next(stream)
+
+
+def test_strictly_sees_what_comes_last():
+    with pytest.raises(UserError, match="damaged"):
+        [*strictly(iter(()), {"b.jpg": "damaged"})]
+    assert [*strictly(iter((1, 2)), {})] == [1, 2]

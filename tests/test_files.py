@@ -4,7 +4,15 @@ import os
 import pytest
 
 from dlapps.errors import UserError
-from dlapps.files import replacement, writable_folder, write, write_lines
+from dlapps.files import (
+    keep_apart,
+    new_name,
+    replacement,
+    stem,
+    writable_folder,
+    write,
+    write_lines,
+)
 
 
 def lines_and_then(error):
@@ -119,3 +127,26 @@ def test_a_pipe_or_device_stays_what_it_is(tmp_path):
         assert os.read(end, 9) == b"x"
     finally:
         os.close(end)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a/b.c.jpg", "b.c"), ("../../etc/passwd", "passwd"), ("..", "picture"), (".x.jpg", "x")],
+)
+def test_a_stem_leads_nowhere(name, expected):
+    assert stem(name) == expected
+
+
+def test_a_number_tells_equal_names_apart():
+    taken = set()
+    names = [new_name(name, ".jpg", taken) for name in ("a", "a", "b", "a")]
+    assert names == ["a.jpg", "a-2.jpg", "b.jpg", "a-3.jpg"]
+
+
+def test_what_is_read_is_kept_apart_from_what_is_written(tmp_path):
+    source = tmp_path / "in" / "a.jpg"
+    write(source, "x")
+    keep_apart("--save", tmp_path, [source, b"bytes", "-"])
+    for folder in (tmp_path / "in", tmp_path / "in" / ".." / "in"):
+        with pytest.raises(UserError, match=r"--save .* is where INPUTS are read from"):
+            keep_apart("--save", folder, [b"bytes", source])

@@ -42,6 +42,13 @@ def test_a_frozen_model_says_what_the_model_says(model, count):
     np.testing.assert_allclose(ours, model(images(count), training=False), atol=1e-4)
 
 
+def test_images_may_have_any_sides():
+    ask = frozen(lambda x: keras.ops.mean(keras.ops.cast(x, "float32"), axis=(1, 2, 3)), None)
+    for shape in ((2, 32, 64, 3), (1, 96, 32, 3)):
+        images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        np.testing.assert_allclose(ask(images)[0], images.mean(axis=(1, 2, 3)), rtol=1e-5)
+
+
 def test_several_outputs_come_as_a_list_in_order(model):
     cut = keras.Model(model.inputs[0], [layer.output for layer in model.layers[2:4]])
     ours = frozen(cut, 32)(images())

@@ -64,11 +64,11 @@ def unhook_updates(model: keras.Model, hook: UpdateHook) -> None:
         model.make_train_function(force=True)
 
 
-def is_update(optimizer: keras.optimizers.Optimizer) -> Any:
-    """Returns whether the step just done changed the weights, not only gathered gradients."""
-    every = optimizer.gradient_accumulation_steps or 1
+def will_update(optimizer: keras.optimizers.Optimizer) -> Any:
+    """Returns whether the step at hand changes the weights, not only gathers gradients."""
+    every = optimizer.gradient_accumulation_steps
     # Of the steps; `optimizer.iterations` counts the updates.
-    return keras.ops.equal(optimizer._iterations % every, 0)
+    return not every or keras.ops.equal((optimizer._iterations + 1) % every, 0)
 
 
 def variable(value: Any) -> keras.Variable:

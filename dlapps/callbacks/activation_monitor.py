@@ -26,6 +26,7 @@ _TEXTS = {
 # Closer than this to its bound an activation counts as flat. The slope of tanh is there 2 % of
 # its greatest, that of sigmoid 4 %.
 NEAR = 0.99
+FEW = 65536  # Values that NumPy is done with sooner, as of one step of a recurrent layer.
 
 
 @dataclass(frozen=True)
@@ -156,17 +157,18 @@ class _Record:
         self.units: dict[tuple[float, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def add(self, output, kind):
-        # In the backend, which reduces with all cores; NumPy would take half the time of a look.
-        values = ops.cast(output, "float32")
-        rows = ops.reshape(values, (-1, values.shape[-1] if len(values.shape) > 1 else 1))
+        values, library = ops.cast(output, "float32"), ops  # The backend, which uses all cores,
+        if math.prod(values.shape) <= FEW:  # but is slow to begin.
+            values, library = ops.convert_to_numpy(values), np
+        rows = library.reshape(values, (-1, values.shape[-1] if len(values.shape) > 1 else 1))
         highest, lowest = (
-            ops.convert_to_numpy(reduced(rows, axis=0)) for reduced in (ops.max, ops.min)
+            ops.convert_to_numpy(reduced(rows, axis=0)) for reduced in (library.max, library.min)
         )
         # NumPy's maximum, unlike Python's, keeps a NaN.
         self.largest = np.maximum(self.largest, np.maximum(highest, -lowest).max())
         if kind.bounds is not None:
-            flat = ops.logical_or(values < kind.bounds[0], values > kind.bounds[1])
-            self.flat += int(ops.count_nonzero(flat))
+            flat = library.logical_or(values < kind.bounds[0], values > kind.bounds[1])
+            self.flat += int(library.count_nonzero(flat))
             self.bounded += math.prod(values.shape)
         if kind.ceiling is not None:
             key = (kind.ceiling, len(highest))

@@ -86,24 +86,25 @@ class GradientClipping(keras.callbacks.Callback):
         """Takes the place of the optimizer's own clipping, whose settings stay in force."""
         # Those of an embedding hold a row for each use of an id, to be added up first.
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        lengths = [ops.norm(ops.reshape(ops.cast(each, "float32"), (-1,))) for each in dense]
-        norm = ops.norm(ops.stack(lengths))
+        # Half of the sum of squares: in one operation, and without a copy of the tensor.
+        halves = tf.stack([tf.nn.l2_loss(tf.cast(each, "float32")) for each in dense])
+        norm = tf.sqrt(2 * tf.reduce_sum(halves))
         threshold = self._threshold(norm)
-        if self.by is None:
-            clipped = ops.zeros((), "bool")
-        elif self.by == "value":
-            clipped = ops.stack([ops.max(ops.abs(each)) for each in dense]) > threshold
+        clipped = tf.zeros((), "bool")
+        if self.by == "value":
+            clipped = tf.reduce_any(
+                tf.stack([ops.max(ops.abs(each)) for each in dense]) > threshold
+            )
             gradients = [ops.clip(each, -threshold, threshold) for each in dense]
-        else:
-            if self.by != "norm":
-                lengths = [norm] * len(dense)
-            clipped = ops.stack(lengths) > threshold
+        elif self.by is not None:
+            lengths = tf.sqrt(2 * halves) if self.by == "norm" else norm
+            clipped = tf.reduce_any(lengths > threshold)
+            shares = tf.minimum(1.0, threshold / tf.maximum(lengths, 1e-30))
+            shares = tf.unstack(shares) if self.by == "norm" else [shares] * len(dense)
             gradients = [
-                each
-                * ops.cast(ops.minimum(1.0, threshold / ops.maximum(length, 1e-30)), each.dtype)
-                for each, length in zip(dense, lengths, strict=True)
+                each * tf.cast(share, each.dtype) for each, share in zip(dense, shares, strict=True)
             ]
-        self._record(norm, threshold, ops.any(clipped))
+        self._record(norm, threshold, clipped)
         own = type(innermost(self.model.optimizer))._clip_gradients
         return own(innermost(self.model.optimizer), gradients)
 
@@ -128,14 +129,8 @@ class GradientClipping(keras.callbacks.Callback):
         return below + (rank - low) * (above - below)
 
     def _record(self, norm, threshold, clipped):
-        updates, total, largest, thresholds, clips = ops.unstack(self.sums.value, 5)
-        new = ops.stack(
-            [
-                updates + 1,
-                total + norm,
-                ops.maximum(largest, norm),
-                thresholds + threshold,
-                clips + ops.cast(clipped, "float32"),
-            ]
-        )
-        self.sums.assign(ops.where(ops.isfinite(norm), new, self.sums.value))
+        before = self.sums.value
+        new = ops.stack([1.0, norm, norm, threshold, ops.cast(clipped, "float32")])
+        largest = np.array([False, False, True, False, False])
+        sums = ops.where(largest, ops.maximum(before, new), before + new)
+        self.sums.assign(ops.where(ops.isfinite(norm), sums, before))

@@ -7,10 +7,10 @@ from keras import ops
 from dlapps.callbacks._updates import (
     hook_updates,
     innermost,
-    is_update,
     unhook_updates,
     variable,
     weight_names,
+    will_update,
 )
 
 
@@ -37,13 +37,17 @@ class UpdateRatioLogger(keras.callbacks.Callback):
         self.every = every
         self.layers: dict[str, dict[str, float]] = {}
         self.names: list[str] = []
-        # Updates of this epoch, done and measured, and a row a tensor: minimum, sum, maximum and
-        # count of its ratios. Made when the first step is compiled: then the tensors are known.
-        self.counts = variable(np.zeros(2))
+        # Updates of this epoch, and a row a tensor: minimum, sum, maximum and count of its ratios.
+        # Made when training begins: then the tensors are known.
+        self.done = variable(0.0)
         self.ratios: keras.Variable | None = None
+        # The weights before an update that is measured; the others leave it as it is.
+        self.kept: list[keras.Variable] = []
         self.restored: np.ndarray | None = None
 
     def on_train_begin(self, logs=None):
+        # Not within the step: it would take TensorFlow seconds there.
+        self._know(self.model.trainable_variables)
         hook_updates(self.model, self)
 
     def on_train_end(self, logs=None):
@@ -71,24 +75,25 @@ class UpdateRatioLogger(keras.callbacks.Callback):
             logs["update_ratio_max"] = float(mean.max())
 
     def before(self, weights):
-        """Copies the weights; see `UpdateHook`."""
-        known = weight_names(self.model)
-        names = [known.get(id(weight), weight.path) for weight in weights]
-        if names != self.names:  # At first, and when other layers are trained than before.
-            self.names = names
-            self.ratios = variable(_empty(len(names)) if self.restored is None else self.restored)
-            self.restored = None
-        return [ops.copy(weight) for weight in weights]
+        """Copies the weights where the update is to be measured; see `UpdateHook`."""
+        self._know(weights)
+        updated = will_update(innermost(self.model.optimizer))
+        due = ops.logical_and(updated, ops.equal(self.done % self.every, 0))
+
+        def keep():
+            for kept, weight in zip(self.kept, weights, strict=True):
+                kept.assign(weight)
+
+        ops.cond(due, keep, lambda: None)
+        return updated, due
 
     def after(self, weights, seen):
         """Measures how far the weights have moved; see `UpdateHook`."""
-        done, measured = ops.unstack(self.counts.value, 2)
-        updated = is_update(innermost(self.model.optimizer))
-        due = updated & (done >= measured * self.every)
+        updated, due = seen
 
         def measure():
-            pairs = zip(seen, weights, strict=True)
-            ratio = ops.stack([_ratio(old, ops.convert_to_tensor(new)) for old, new in pairs])
+            pairs = zip(self.kept, weights, strict=True)
+            ratio = ops.stack([_ratio(*map(ops.convert_to_tensor, pair)) for pair in pairs])
             least, total, most, count = ops.unstack(self.ratios.value, 4, axis=1)
             # Neither a weight of 0 nor a step that was no number says anything.
             known = ops.isfinite(ratio)
@@ -104,19 +109,29 @@ class UpdateRatioLogger(keras.callbacks.Callback):
             self.ratios.assign(new)
 
         ops.cond(due, measure, lambda: None)
-        self.counts.assign_add(ops.cast(ops.stack([updated, due]), "float32"))
+        self.done.assign_add(ops.cast(updated, "float32"))
 
     def get_state(self):
         ratios = self.restored if self.ratios is None else self.ratios.numpy()
-        return {"counts": self.counts.numpy(), "ratios": ratios, "layers": self.layers}
+        return {"done": float(self.done), "ratios": ratios, "layers": self.layers}
 
     def set_state(self, state):
-        self.counts.assign(state["counts"])
+        self.done.assign(state["done"])
         self.layers = dict(state["layers"])
         self.names, self.ratios, self.restored = [], None, state["ratios"]
 
+    def _know(self, weights):
+        """Makes room for what is measured: at first, and when other layers are to be trained."""
+        known = weight_names(self.model)
+        names = [known.get(id(weight), weight.path) for weight in weights]
+        if names != self.names:
+            self.names = names
+            self.ratios = variable(_empty(len(names)) if self.restored is None else self.restored)
+            self.restored = None
+            self.kept = [variable(np.zeros(weight.shape)) for weight in weights]
+
     def _forget(self):
-        self.counts.assign(np.zeros(2))
+        self.done.assign(0.0)
         self.ratios.assign(_empty(len(self.names)))
 
 

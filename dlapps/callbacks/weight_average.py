@@ -30,12 +30,15 @@ class WeightAverage(keras.callbacks.Callback):
             raise ValueError(f"decay must be in [0, 1), got {decay}.")
         self.decay = decay
         self.steps = variable(0.0)
-        # By the place in `_averaged`; made when the first step is compiled.
+        # By the place in `_averaged`; made when training begins.
         self.averages: list[keras.Variable] = []
         self.restored: list[np.ndarray] | None = None
         self.last: list[np.ndarray] | None = None  # The last weights, while the average is in.
 
     def on_train_begin(self, logs=None):
+        if not self.averages:
+            values = self.restored or self._averaged()
+            self.averages = [variable(value) for value in values]
         hook_updates(self.model, self)
 
     def on_train_end(self, logs=None):
@@ -56,10 +59,7 @@ class WeightAverage(keras.callbacks.Callback):
         self._swap_in()
 
     def before(self, weights):
-        """Makes the averages, the first time; see `UpdateHook`."""
-        if not self.averages:
-            values = self.restored or self._averaged()
-            self.averages = [variable(value) for value in values]
+        """Needs nothing of the weights before an update; see `UpdateHook`."""
 
     def after(self, weights, seen):
         """Takes the new weights into the average; see `UpdateHook`."""

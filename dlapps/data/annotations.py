@@ -1,5 +1,6 @@
 """What an annotation file says about pictures, as it stands there."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -56,26 +57,22 @@ class Findings:
     """Counts what is odd, kind by kind, and remembers where it was first seen."""
 
     def __init__(self) -> None:
-        self.places: dict[tuple[str, str, str], list[str]] = {}
+        self.counts: Counter[str] = Counter()
+        self.first: dict[str, str] = {}
 
-    def add(self, thing: str, what: str, place: str, aside: str = "") -> None:
+    def add(self, kind: str, place: str) -> None:
         """Counts one more.
 
         Args:
-            thing: What is counted, such as "box"; its plural is made here.
-            what: What is said of several, such as "are empty and left out".
+            kind: What is odd and what became of it, such as "Empty boxes, left out".
             place: Where, as the reader would look it up.
-            aside: What follows.
         """
-        self.places.setdefault((thing, what, aside), []).append(place)
+        self.counts[kind] += 1
+        self.first.setdefault(kind, place)
 
     def notes(self) -> list[str]:
-        """Returns a sentence for each kind."""
-        return [
-            f"{counted(len(places), thing)} {what}, "
-            f"{'the first' if len(places) > 1 else 'namely'} {places[0]}.{aside}"
-            for (thing, what, aside), places in self.places.items()
-        ]
+        """Returns a line for each kind."""
+        return [f"{kind}: {n}, first {self.first[kind]}." for kind, n in self.counts.items()]
 
 
 def counted(number: int, thing: str) -> str:

@@ -12,14 +12,14 @@ from dlapps.errors import UserError
 ROUNDING = 0.5
 # Sizes of the same shape, within this part, are of a picture that was resized.
 SAME_SHAPE = 0.01
-# Kinds of oddities: what is said of several of them.
-RESIZED = "give the size before their picture was resized; the boxes are resized with it"
-TURNED = "are about the picture before it was turned upright; the boxes are turned with it"
-OTHER_SIZE = "give another size than their picture has and are left out"
-REACHING = "reach beyond their picture and are clipped"
-EMPTY = "are empty (no width or no height) and are left out"
-OUTSIDE = "lie outside their picture and are left out"
-TWICE = "say what another has said, same place and class, and are left out"
+# Kinds of oddities, and what becomes of them.
+RESIZED = "Annotations of a picture since resized, resized with it"
+TURNED = "Annotations of a picture not yet turned upright, turned with it"
+OTHER_SIZE = "Annotations of a picture of another size, left out"
+REACHING = "Boxes that reach beyond their picture, clipped"
+EMPTY = "Boxes without width or height, left out"
+OUTSIDE = "Boxes outside their picture, left out"
+TWICE = "Boxes that repeat another, same place and class, left out"
 
 
 def in_pixels(
@@ -48,13 +48,13 @@ def in_pixels(
     if size == upright or not all(size):
         return boxes
     if size == (width, height):
-        findings.add("annotation", TURNED, annotation.file)
+        findings.add(TURNED, annotation.file)
         return turned_boxes(boxes, orientation, size)
     ratio = np.divide(upright, size)
     if abs(ratio[0] / ratio[1] - 1) <= SAME_SHAPE:
-        findings.add("annotation", RESIZED, f"{annotation.file}{_sizes(size, upright)}")
+        findings.add(RESIZED, f"{annotation.file}{_sizes(size, upright)}")
         return boxes * [*ratio, *ratio]
-    findings.add("annotation", OTHER_SIZE, f"{annotation.file}{_sizes(size, upright)}")
+    findings.add(OTHER_SIZE, f"{annotation.file}{_sizes(size, upright)}")
     return None
 
 
@@ -104,7 +104,7 @@ def clipped(
     twice = _repeated(inside, annotation.labels) & ~empty & ~outside
     for what, rows in ((EMPTY, empty), (OUTSIDE, outside), (REACHING, beyond), (TWICE, twice)):
         for row in np.flatnonzero(rows).tolist():
-            findings.add("box", what, place_of(annotation, row))
+            findings.add(what, place_of(annotation, row))
     left = np.flatnonzero(~(empty | outside | twice))
     return inside[left], left
 

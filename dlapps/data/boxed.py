@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dlapps.data import coco_boxes, digit_scenes, tfds_boxes, voc_boxes, yolo_boxes
-from dlapps.data.annotations import Annotation, Annotations, Findings, counted
+from dlapps.data.annotations import Annotation, Annotations, Findings
 from dlapps.data.box_checks import clipped, in_pixels
 from dlapps.data.orientation import turned_size
 from dlapps.data.pictures import Source, UnreadablePictureError, header_of
@@ -18,6 +18,11 @@ EXPECTED = (
     "Give a YOLO data.yaml, a COCO .json, a folder with one of these, a folder in the format of "
     "Pascal VOC, 'tfds:NAME' or 'sample'."
 )
+# Kinds of oddities, and what becomes of them.
+UNREADABLE = "Pictures that cannot be read, left out"
+UNTOLD = "Pictures of a test part without any boxes, left out"
+BACKGROUND = "Pictures without boxes, taken as background"
+CROWD = "Boxes of crowds or difficult things, neither learnt nor counted"
 
 
 @dataclass(frozen=True)
@@ -132,23 +137,19 @@ def _compared(annotations: Annotations) -> BoxedData:
                 _example(one, header, findings) for one, header in zip(said, headers, strict=True)
             ]
         splits[split] = [example for example in held if example is not None]
+    if "train" in splits and not any(len(example.boxes) for example in splits.get("test", [])):
+        for example in splits.pop(
+            "test", []
+        ):  # As of challenges that keep the boxes to themselves.
+            findings.add(UNTOLD, example.name)
+    for example in [example for part in splits.values() for example in part]:
+        if not len(example.boxes):
+            findings.add(BACKGROUND, example.name)
+        for _ in range(example.crowd.sum()):
+            findings.add(CROWD, example.name)
     notes = [*annotations.notes, *findings.notes()]
-    if "train" in splits and splits.get("test") and not any(len(e.boxes) for e in splits["test"]):
-        notes.append(f"The {counted(len(splits.pop('test')), 'picture')} of the test part have no "
-                     "boxes at all; the part is left out.")  # fmt: skip
-    examples = [example for part in splits.values() for example in part]
-    if not any(len(example.boxes) for example in examples):
-        told = "".join(f" {note}" for note in notes)
-        raise UserError(f"{annotations.name} holds no box in {len(examples)} pictures.{told}")
-    empty = [example.name for example in examples if not len(example.boxes)]
-    if empty:
-        notes.append(
-            f"{counted(len(empty), 'picture')} without boxes, such as {empty[0]}: taken as "
-            "background, where nothing is to be found."
-        )
-    crowd = sum(int(example.crowd.sum()) for example in examples)
-    if crowd:
-        notes.append(f"{counted(crowd, 'box')} of crowds or difficult things: left out of account.")
+    if not any(len(example.boxes) for part in splits.values() for example in part):
+        raise UserError(" ".join([f"{annotations.name} holds no box.", *notes]))
     return BoxedData(annotations.name, annotations.labels, splits, notes)
 
 
@@ -163,8 +164,7 @@ def _example(
     annotation: Annotation, header: tuple[int, int, int] | str, findings: Findings
 ) -> BoxedExample | None:
     if isinstance(header, str):
-        place = f"{annotation.name} ({header})"
-        findings.add("picture", "cannot be read and are left out", place)
+        findings.add(UNREADABLE, f"{annotation.name} ({header})")
         return None
     boxes = in_pixels(annotation, header, findings)
     if boxes is None:

@@ -15,7 +15,8 @@ from dlapps.errors import UserError, reason
 
 PARTS = ("images", "annotations", "categories")
 FAR = 1e9  # Pixels; a number that is none is not nearer.
-MISSING = "do not exist and are left out"
+# What is odd, and what becomes of it.
+MISSING = "Pictures that do not exist, left out"
 
 
 def files_of(root: Path) -> dict[str, Path]:
@@ -156,7 +157,7 @@ def _annotations(
     for row in content["images"]:
         picture = _picture(folders, row["file_name"])
         if picture is None:
-            findings.add("picture", MISSING, f"{row['file_name']} in {path}")
+            findings.add(MISSING, f"{row['file_name']} in {path}")
             continue
         boxes, keys, crowd, numbers = [*zip(*rows[row["id"]], strict=True)] or [()] * 4
         wide, high = row.get("width"), row.get("height")

@@ -88,7 +88,7 @@ def prepare(builder: Any, name: str) -> None:
         size = builder.info.download_size
         terminal.note(f"Downloading tfds:{name} ({size}) to {builder.data_path}")
     try:
-        builder.download_andprepare()
+        builder.download_and_prepare()
     except Exception as error:  # Whatever a site, a proxy or a disk can do wrong.
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(

@@ -11,7 +11,7 @@ from dlapps.errors import UserError
 
 # What datasets call boxes that are neither to be learnt nor to be counted.
 CROWD = ("is_crowd", "is_difficult", "is_group_of")
-UNNAMED = "have no class and are left out"
+UNNAMED = "Boxes without a class, left out"
 
 
 def read_tfds(name: str) -> Annotations:
@@ -29,7 +29,7 @@ def read_tfds(name: str) -> Annotations:
     import tensorflow_datasets as tfds  # noqa: PLC0415  seconds of import, for these names only
 
     builder = builder_of(name)
-    group, label = _features(builder, name)
+    group, label = features_of(builder, name)
     prepare(builder, name)
     # The names of some datasets' classes are known only when it is there.
     features = builder.info.features if group is None else builder.info.features[group].feature
@@ -48,8 +48,12 @@ def read_tfds(name: str) -> Annotations:
     return Annotations(name.replace("/", "-"), labels, splits, findings.notes())
 
 
-def _features(builder: Any, name: str) -> tuple[str | None, str]:
-    """Returns the feature that holds the boxes, None for one box a picture, and their label."""
+def features_of(builder: Any, name: str) -> tuple[str | None, str]:
+    """Returns the feature that holds the boxes, None for one box a picture, and their label.
+
+    Raises:
+        UserError: If there is none.
+    """
     import tensorflow_datasets as tfds  # noqa: PLC0415  as above
 
     features = dict(builder.info.features or {})
@@ -86,7 +90,7 @@ def _annotation(
         crowd |= np.reshape(things.get(key, crowd), -1).astype(bool)
     numbers = [f"object {number}" for number in range(1, len(boxes) + 1)]
     for k in np.flatnonzero(labels < 0):
-        findings.add("box", UNNAMED, f"{place}, {numbers[k]}")
+        findings.add(UNNAMED, f"{place}, {numbers[k]}")
     named = np.flatnonzero(labels >= 0).tolist()
     return Annotation(
         place,

@@ -6,8 +6,9 @@ import numpy as np
 
 # Part of a tile that its neighbour sees too: what is smaller is whole in one of them.
 OVERLAP = 0.2
-# So near to the edge of its tile, as a part of it, a box ends there because the tile does.
-NEAR = 0.01
+# So near to the edge of its tile, as a part of it, a box ends there because the tile does; boxes
+# are no more exact than that.
+NEAR = 0.04
 # A box that ends at a seam gives way to a larger one that holds so much of it.
 HELD = 0.6
 
@@ -67,8 +68,9 @@ def merged(
 ) -> np.ndarray:
     """Returns which boxes of all tiles to keep, the surest first.
 
-    A box that ends at a seam is a part of something: it gives way to a larger box of its class
-    that holds most of it, however sure either is. Of the others that overlap, the surest is kept.
+    A box that ends at a seam is a part of something, and of a part it is hard to say of what: it
+    gives way to a larger box that holds most of it, however sure either is and whatever its class.
+    Of the others of a class that overlap, the surest is kept.
 
     Args:
         boxes: `(boxes, 4)`, pixels of the picture.
@@ -80,9 +82,9 @@ def merged(
     kept: list[int] = []
     sizes = _areas(boxes)
     for k in np.argsort(-scores, kind="stable"):
-        others = np.flatnonzero((labels == labels[k]) & (sizes > sizes[k]))
+        others = np.flatnonzero(sizes > sizes[k]) if seams[k] else np.empty(0, int)
         held = _shared(boxes[k], boxes[others]) / max(float(sizes[k]), 1e-9)
-        if seams[k] and (held >= HELD).any():
+        if (held >= HELD).any():
             continue
         rivals = [j for j in kept if labels[j] == labels[k]]
         shared = _shared(boxes[k], boxes[rivals])

@@ -177,9 +177,10 @@ def _rate(said: float) -> float:
 
 
 def opencv() -> ModuleType:
-    """Imports OpenCV, which speaks on standard error unless told not to before."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    """Imports OpenCV, and keeps it from speaking on standard error."""
+    # FFmpeg asks when it is first used, OpenCV when it is imported, perhaps by another.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2  # noqa: PLC0415  0.1 s and 100 MB, for videos only
 
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2

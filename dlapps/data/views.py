@@ -1,4 +1,4 @@
-"""Draws what a detector sees of a picture: the whole of it, or tiles."""
+"""Draws what a detector sees of a picture, the whole or tiles, and brings its answers together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ import numpy as np
 from dlapps.data.inputs import Input
 from dlapps.data.letterbox import Placement, fitting_sides, letterboxed
 from dlapps.data.pictures import read_picture, size_of
-from dlapps.data.tiles import Area, tiles
+from dlapps.data.tiles import Area, cut_off, merged, tiles
+from dlapps.matching import Found
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def looked(one: Input, size: int, tile: int | None) -> Looked:
         UnreadablePictureError: If it cannot be read.
     """
     width, height = size_of(one.source)
-    short_side = 0 if tile else -(-size * min(width, height) // max(width, height, 1))
+    # A JPEG decoded at a part of its size is a little blurred; at twice what is needed, no more.
+    short_side = 0 if tile else -(-2 * size * min(width, height) // max(width, height, 1))
     image = read_picture(one.source, short_side)
     if (width > height) != (image.width > image.height):
         width, height = height, width  # The header of a picture that lies on its side.
@@ -76,3 +78,29 @@ def looked(one: Input, size: int, tile: int | None) -> Looked:
         zoom = ((part[2] - part[0]) / piece.width, (part[3] - part[1]) / piece.height)
         views.append(View(view, placement, part, zoom))
     return Looked(one, (width, height), views)
+
+
+def together(
+    one: Looked, answers: Sequence[list[np.ndarray]], iou: float, max_detections: int
+) -> Found:
+    """Brings the boxes of a picture's views together, in its pixels.
+
+    Args:
+        one: The picture.
+        answers: Boxes, scores and labels in each view, as `NonMaxSuppression` returns them.
+        iou: Overlap above which the less sure of two boxes of a class goes.
+        max_detections: Boxes to keep.
+    """
+    every: list[tuple[np.ndarray, ...]] = []
+    for view, (boxes, scores, labels) in zip(one.views, answers, strict=True):
+        moved = view.back(boxes)
+        # What lies on the grey around the picture alone is nothing.
+        good = (labels >= 0) & (moved[:, 2:] > moved[:, :2]).all(axis=1)
+        found = (moved[good], scores[good], labels[good])
+        every.append((*found, cut_off(found[0], view.part, *one.size)))
+    none = (np.empty((0, 4)), np.empty(0), np.empty(0, int), np.empty(0, bool))
+    boxes, scores, labels, seams = map(np.concatenate, zip(none, *every, strict=True))
+    if len(one.views) > 1:
+        kept = merged(boxes, scores, labels, seams, iou)[:max_detections]
+        boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
+    return Found(boxes.astype(np.float32), scores.astype(np.float32), labels.astype(int))

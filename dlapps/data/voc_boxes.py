@@ -13,6 +13,10 @@ from dlapps.data.pictures import SUFFIXES
 from dlapps.data.splits import SPLITS, split_folders
 from dlapps.errors import UserError, reason
 
+# Kinds of oddities, and what becomes of them.
+WITHOUT_PICTURE = "Annotations without a picture, left out"
+WITHOUT_ANNOTATION = "Names in ImageSets/Main without an annotation, left out"
+UNLISTED = "Annotations in no list of ImageSets/Main, left out"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 # The challenge counts pixels from 1 and includes the last (VOC2012 development kit, section 4.1);
 # the tools that write its format for others give plain coordinates.
@@ -64,7 +68,7 @@ def read_voc(parts: list[tuple[str, Path]], name: str) -> Annotations:
                 tree = _parsed(file)
                 picture = _picture_of(file, tree, pictures)
                 if picture is None:
-                    findings.add("annotation", "have no picture and are left out", str(file))
+                    findings.add(WITHOUT_PICTURE, str(file))
                 else:
                     read.setdefault(split_name, []).append((file, picture, tree))
     named = {label for rows in read.values() for row in rows for label in _names(row[0], row[2])}
@@ -111,11 +115,11 @@ def _listed(root: Path, split: str, findings: Findings) -> dict[str, list[Path]]
     elif "validation" not in wanted:
         wanted["validation"] = [name for name in rest if name not in set(wanted["train"])]
     for name in sorted(by_stem.keys() - {name for names in wanted.values() for name in names}):
-        findings.add("annotation", "are in no list of ImageSets/Main", str(by_stem[name]))
+        findings.add(UNLISTED, str(by_stem[name]))
     for names in wanted.values():
         for name in names:
             if name not in by_stem:
-                findings.add("listed picture", "have no annotation and are left out", name)
+                findings.add(WITHOUT_ANNOTATION, name)
     return {
         split: [by_stem[name] for name in names if name in by_stem]
         for split, names in wanted.items()

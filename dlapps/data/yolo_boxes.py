@@ -17,7 +17,10 @@ from dlapps.errors import UserError
 
 # Beyond these, numbers are not parts of a picture's sides, rounded or reaching out a little.
 RELATIVE = (-1.0, 2.0)
-NO_FILE = "have no label file and are taken as background"
+# Kinds of oddities, and what becomes of them.
+NO_FILE = "Pictures without a label file, taken as background"
+ORPHAN = "Label files of no picture that was read"
+POLYGON = "Polygons, read as the boxes around them"
 
 
 def yaml_in(root: Path) -> Path | None:
@@ -168,7 +171,7 @@ def _annotation(picture: Path, num_classes: int, findings: Findings) -> Annotati
                 labels.append(label)
                 numbers.append(f"line {number}")
     else:
-        findings.add("picture", NO_FILE, str(picture))
+        findings.add(NO_FILE, str(picture))
     corners = np.reshape(np.array(boxes, np.float64), (-1, 4))
     crowd = [False] * len(labels)
     return Annotation(
@@ -182,7 +185,7 @@ def _count_orphans(splits: dict[str, list[Annotation]], findings: Findings) -> N
     for folder in sorted({Path(file).parent for file in known}):
         for file in sorted(folder.glob("*.txt")) if folder.name == "labels" else []:
             if str(file) not in known and file.name != "classes.txt":
-                findings.add("label file", "are of no picture read here", str(file))
+                findings.add(ORPHAN, str(file))
 
 
 def _box(
@@ -213,6 +216,6 @@ def _box(
     if len(values) == 5:
         x, y, width, height = values[1:]
         return int(label), [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
-    findings.add("polygon", "are read as the boxes around them", place)
+    findings.add(POLYGON, place)
     across, down = values[1::2], values[2::2]
     return int(label), [min(across), min(down), max(across), max(down)]

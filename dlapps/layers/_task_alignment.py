@@ -6,10 +6,13 @@ from keras import ops
 
 from dlapps import boxes as geometry
 
-# Cells that learn from each box, and how much class and place count: the values of the paper.
+# Cells that learn from each box, and how much class and place count: YOLOv8's values (the paper's
+# are 13, 1 and 6).
 CELLS = 10
 CLASS_POWER = 0.5
 PLACE_POWER = 6.0
+# Less than this no fit is; 1e-12 would drown those of tiny boxes that nothing overlaps well yet.
+LEAST_FIT = 1e-30
 
 
 def assigned(scores: Any, found: Any, cells: Any, boxes: Any, labels: Any) -> tuple[Any, Any]:
@@ -51,7 +54,7 @@ def assigned(scores: Any, found: Any, cells: Any, boxes: Any, labels: Any) -> tu
     fit = ops.where(taken, fit, 0.0)
     best_fit = ops.max(fit, axis=-1, keepdims=True)
     best_overlap = ops.max(ops.where(taken, overlap, 0.0), axis=-1, keepdims=True)
-    weights = ops.max(fit / (best_fit + 1e-12) * best_overlap, axis=1)
+    weights = ops.max(fit / ops.maximum(best_fit, LEAST_FIT) * best_overlap, axis=1)
     return chosen, weights
 
 
@@ -62,4 +65,5 @@ def _near(cells: Any, boxes: Any) -> Any:
     halves = ops.expand_dims((boxes[..., 2:] - boxes[..., :2]) / 2, 2)
     # Half a stride to each side: a smaller box would slip between the centres.
     halves = ops.maximum(halves, strides / 2)
-    return ops.all(ops.abs(centres - middles) < halves, axis=-1)
+    # Not less but equal: the middle of a small box may lie on the line between two cells.
+    return ops.all(ops.abs(centres - middles) <= halves, axis=-1)

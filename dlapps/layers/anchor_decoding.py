@@ -67,8 +67,8 @@ class AnchorDecoding(keras.layers.Layer):
             sides = ops.exp(factors) * anchors
             classes = ops.softmax(classes) if self.softmax else ops.sigmoid(classes)
         centres = (inside - 0.5) * self.scale + 0.5 + _corners(rows, columns)
-        low = centres * cell - sides / 2
-        boxes = ops.concatenate([low, low + sides], axis=-1)
+        centres = centres * cell
+        boxes = ops.concatenate([centres - sides / 2, centres + sides / 2], axis=-1)
         shape = (-1, rows * columns * len(self.anchors))
         return ops.reshape(boxes, (*shape, 4)), ops.reshape(sure * classes, (*shape, values - 5))
 

@@ -80,6 +80,10 @@ class DetectionHead(keras.layers.Layer):
         cells = None if None in (height, width) else height * width
         return (batch, cells, 4, self.bins), (batch, cells, self.num_classes)
 
+    def compute_output_spec(self, grid, training=None):
+        shapes = self.compute_output_shape(grid.shape)
+        return tuple(keras.KerasTensor(shape, "float32") for shape in shapes)
+
     def get_config(self):
         return {
             **super().get_config(),

@@ -29,8 +29,9 @@ class DetectionLoss(keras.layers.Layer):
         class, and the sum of what the cells should be sure of, by which to divide them.
     """
 
-    def build(self, sides_shape, logits_shape, cells_shape, boxes_shape, labels_shape):
-        self.built = True
+    def __init__(self, **kwargs):
+        # Without autocast: in half a precision pixels beyond 2048 are even numbers.
+        super().__init__(autocast=False, **kwargs)
 
     def call(self, sides, logits, cells, boxes, labels):
         sides, logits, cells, boxes = (
@@ -53,10 +54,8 @@ class DetectionLoss(keras.layers.Layer):
         losses = [ops.sum(each, axis=-1) for each in (place, spread, kind, weights)]
         return ops.stack(losses, axis=-1)
 
-    def compute_output_shape(
-        self, sides_shape, logits_shape, cells_shape, boxes_shape, labels_shape
-    ):
-        return (sides_shape[0], 4)
+    def compute_output_spec(self, sides, logits, cells, boxes, labels):
+        return keras.KerasTensor((sides.shape[0], 4), "float32")
 
 
 def expected(sides):

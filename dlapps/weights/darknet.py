@@ -36,6 +36,7 @@ class Section:
 
     def whole(self, name: str, default: int, least: int | None = None) -> int:
         """Returns an option that is one whole number, `least` or more."""
+        self.number(name, default)  # One, not several.
         (value,) = self.wholes(name, default)
         if least is not None and value < least:
             raise ValueError(f"{self.place}: {name} must be at least {least}, got {value}.")

@@ -171,7 +171,7 @@ def test_a_resumed_training_says_what_one_never_stopped_does(tmp_path):
 
 
 def test_a_state_given_back_is_the_same():
-    state = {"counts": np.array([7, 2]), "ratios": np.ones((4, 4)), "layers": {"a": {"b": 1.0}}}
+    state = {"done": 7.0, "ratios": np.ones((4, 4)), "layers": {"a": {"b": 1.0}}}
     ratios = UpdateRatioLogger()
     fit(network(), [ratios])
     ratios.set_state(state)

@@ -177,3 +177,12 @@ def test_natural_order_counts():
     shuffled = random.Random(0).sample(ordered, len(ordered))
     assert sorted(shuffled, key=natural) == ordered
     assert natural("007") == natural("7")
+
+
+def test_other_kinds_of_files_can_be_asked_for(tmp_path):
+    for name in ("a.jpg", "b.mp4", "c.txt"):
+        (tmp_path / name).touch()
+    found = picture_inputs([str(tmp_path)], {".jpg", ".mp4"}, "pictures or videos")
+    assert [one.source.name for one in found] == ["a.jpg", "b.mp4"]
+    with pytest.raises(UserError, match=r"holds no films \(\.mov\)"):
+        picture_inputs([str(tmp_path)], {".mov"}, "films")

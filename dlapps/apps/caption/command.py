@@ -1,7 +1,7 @@
 """The command `dlapps caption`."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import click
 
 from dlapps import files, terminal
 from dlapps.apps.caption.config import EPOCHS, Config
-from dlapps.commands import AppCommand, app_arguments
+from dlapps.commands import AppCommand, app_arguments, strictly
 from dlapps.errors import UserError
 from dlapps.options import Option, named_options, options
 
@@ -169,7 +169,7 @@ def _predict(
     unreadable: dict[str, str] = {}
     predictions = predict.predict(inputs, captioner, _style(**style), unreadable)
     if strict:
-        predictions = _strictly(predictions, unreadable)
+        predictions = strictly(predictions, unreadable)
     with ExitStack() as stack:
         if (output or not sys.stdout.isatty()) and len(inputs) > 1:
             advance = stack.enter_context(terminal.progress("Captioning", len(inputs)))
@@ -186,18 +186,6 @@ def _predict(
     terminal.skipped(unreadable)
     if len(unreadable) == len(inputs):
         raise UserError("No picture could be read.")
-
-
-def _strictly(predictions: Iterable[Any], unreadable: dict[str, str]) -> Iterator[Any]:
-    for prediction in predictions:
-        _stop_at(unreadable)
-        yield prediction
-    _stop_at(unreadable)
-
-
-def _stop_at(unreadable: dict[str, str]) -> None:
-    for name, why in unreadable.items():
-        raise UserError(f"{name} cannot be read: {why}. Without --strict it would be skipped.")
 
 
 def _counted(predictions: Any, advance: Any) -> Any:
@@ -231,7 +219,7 @@ def _describe_pages(
     inputs = [*{gap.picture.name: gap.picture for gap in gaps}.values()]
     found = predict.predict(inputs, captioner, _style(**style), unreadable)
     if strict:
-        found = _strictly(found, unreadable)
+        found = strictly(found, unreadable)
     texts = {each.input.name: each.captions[0][0] for each in found}
     terminal.skipped(unreadable)
     shown = [line for page in pages for line in page.preview(texts)]

@@ -10,7 +10,7 @@ import click
 
 from dlapps import files, terminal
 from dlapps.apps.classify.config import EPOCHS, Config
-from dlapps.commands import AppCommand, app_arguments
+from dlapps.commands import AppCommand, app_arguments, strictly
 from dlapps.errors import UserError
 from dlapps.options import Option, named_options, options
 
@@ -103,13 +103,14 @@ def _predict(
         from dlapps.data.inputs import picture_inputs
     inputs = picture_inputs(words)
     if save_images:
+        files.keep_apart("--save-images", Path(save_images), (one.source for one in inputs))
         files.writable_folder(Path(save_images))
     with terminal.quiet():
         classifier = load_model(model or "imagenet")
     unreadable: dict[str, str] = {}
     predictions = predict.predict(inputs, classifier, top_k, unreadable)
     if strict:
-        predictions = _strictly(predictions, unreadable)
+        predictions = strictly(predictions, unreadable)
     if save_images:
         folder = Path(save_images)
         predictions = predict.saved(predictions, classifier, folder, explain)
@@ -123,18 +124,6 @@ def _predict(
     terminal.skipped(unreadable)
     if len(unreadable) == len(inputs):
         raise UserError("No picture could be read.")
-
-
-def _strictly(predictions: Iterable[Any], unreadable: dict[str, str]) -> Iterator[Any]:
-    for prediction in predictions:
-        _stop_at(unreadable)
-        yield prediction
-    _stop_at(unreadable)
-
-
-def _stop_at(unreadable: dict[str, str]) -> None:
-    for name, why in unreadable.items():
-        raise UserError(f"{name} cannot be read: {why}. Without --strict it would be skipped.")
 
 
 def _counted(lines: Iterable[str], advance: Any, part: float) -> Iterator[str]:

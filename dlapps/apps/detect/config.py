@@ -24,8 +24,8 @@ class Config(TrainingConfig):
     )
     batch_size: int = option(16, "Pictures a step.", click.IntRange(min=1))
     learning_rate: float = option(
-        2e-3,
-        "Highest learning rate of neck and heads; the backbone learns at a tenth of it.",
+        3e-3,
+        "Highest learning rate of neck and heads; what is pretrained learns at a tenth of it.",
         click.FloatRange(min=0, min_open=True),
         section=OPTIMIZE,
     )
@@ -67,7 +67,8 @@ class Config(TrainingConfig):
         click.FloatRange(0, 1, max_open=True),
     )
     unfreeze: int | str = option(
-        "all",
-        "Blocks of the backbone, from the last, that --finetune adapts.",
-        CountOr("all"),
+        "auto",
+        "Blocks of the backbone, from the last, that --finetune adapts; auto: those from stride 8 "
+        "on, for the first ones see edges alone and cost the most.",
+        CountOr("auto", "all"),
     )

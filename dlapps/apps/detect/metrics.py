@@ -108,7 +108,7 @@ def _coco(pictures: Sequence[tuple], num_labels: int) -> Any:
     """Returns boxes as pycocotools keeps them; ids begin at 1, for 0 means unmatched."""
     from pycocotools.coco import COCO  # noqa: PLC0415  for evaluations only
 
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for number, (boxes, labels, crowd, scores) in enumerate(pictures):
         for place, box in enumerate(as_xywh(boxes).tolist()):
             one = {"id": len(annotations) + 1, "image_id": number, "bbox": box}
@@ -132,7 +132,7 @@ def _counts(judge: Any, num_labels: int, num_pictures: int) -> list[tuple[np.nda
 
     At an IoU of 0.5, sizes of all kinds. The number is an array of one, so that classes add up.
     """
-    counts = []
+    counts: list[tuple[np.ndarray, ...]] = []
     num_areas = len(judge.params.areaRng)
     for k in range(num_labels):
         first = k * num_areas * num_pictures

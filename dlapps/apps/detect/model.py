@@ -167,7 +167,8 @@ class YOLODetector(keras.Model):
             y_pred: What a call returned, with `boxes` and `scores` in validation.
             sample_weight: Not supported.
         """
-        *losses, average_precision = self.metrics
+        *parts, average_precision = self.measures.values()
+        losses = [self.metrics[0], *parts]  # The first is the mean of the loss.
         measures = {metric.name: metric.result() for metric in losses}
         if "boxes" in y_pred:
             found = self.suppression(y_pred["boxes"], y_pred["scores"])

@@ -9,9 +9,10 @@ from PIL import Image
 
 from dlapps import backbones, files, runs, terminal, training
 from dlapps.apps.detect.config import Config
-from dlapps.apps.detect.data import Dataset, Views, plain_batches, shuffled_batches
-from dlapps.apps.detect.model import YOLODetector
+from dlapps.apps.detect.data import Dataset, plain_batches, shuffled_batches
+from dlapps.apps.detect.model import STRIDES, YOLODetector
 from dlapps.data.box_augment import BOX_AUGMENTATIONS
+from dlapps.data.boxed_views import Views
 from dlapps.data.feed import Feed
 from dlapps.drawing import Mark, boxed, colour_of, contact_sheet
 from dlapps.errors import UserError
@@ -27,18 +28,18 @@ MEASURE: dict[str, Any] = {"measure": "val_map50_95", "higher_is_better": True}
 
 
 def learn(
-    model: YOLODetector, dataset: Dataset, mode: str, config: Config, run: runs.Run, flip: bool,
+    model: YOLODetector, views: Views, plain: Views, mode: str, config: Config, run: runs.Run,
     save: Callable[[], None],
 ) -> dict[str, Any]:  # fmt: skip
     """Trains the detector.
 
     Args:
         model: With a pretrained backbone, or trained before.
-        dataset: The pictures.
+        views: Of the pictures to learn from.
+        plain: Of those to validate on.
         mode: "train" for neck and heads alone; "finetune" to adapt the backbone then.
         config: The hyperparameters.
         run: Where to write.
-        flip: Whether left and right may change places.
         save: Called whenever an epoch is the best so far.
 
     Returns:
@@ -50,13 +51,13 @@ def learn(
         model.unfreeze(0)
         epochs = int(config.epochs) if last else config.head_epochs
         phase = _phase("head", epochs, config.learning_rate, last, config)
-        best = _fit(model, dataset, phase, config, run, flip, save, last)
+        best = _fit(model, views, plain, phase, config, run, save, last)
     if not last:
         num_blocks = number_of_blocks(config.unfreeze, model)
         model.unfreeze(num_blocks)
         terminal.note(f"Fine-tuning the last {num_blocks} blocks of {config.backbone}, too.")
         phase = _phase("finetune", int(config.epochs), config.learning_rate, True, config)
-        best = _fit(model, dataset, phase, config, run, flip, save, True, best)
+        best = _fit(model, views, plain, phase, config, run, save, True, best)
     return best
 
 
@@ -74,11 +75,12 @@ def _phase(name: str, epochs: int, rate: float, last: bool, config: Config) -> t
 
 
 def _fit(
-    model: YOLODetector, dataset: Dataset, phase: training.Phase, config: Config, run: runs.Run,
-    flip: bool, save: Callable[[], None], last: bool, best: dict[str, Any] | None = None,
+    model: YOLODetector, views: Views, plain: Views, phase: training.Phase, config: Config,
+    run: runs.Run, save: Callable[[], None], last: bool, best: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    views, plain = _views(model, dataset, phase.epochs, config, flip, last)
-    draw_first_batch(views, dataset.labels, config, run)
+    without = round(WITHOUT_MOSAIC * phase.epochs) if last else 0
+    views.last_mosaic = phase.epochs - without
+    draw_first_batch(views, model.labels, config, run)
     with _feeds(views, plain, config) as (data, held_out):
         few = np.stack([views.draw(k)[0] for k in range(min(WATCHED, len(views.examples)))])
         return training.fit(
@@ -88,20 +90,22 @@ def _fit(
         )  # fmt: skip
 
 
-def _views(
-    model: YOLODetector, dataset: Dataset, epochs: int, config: Config, flip: bool, last: bool
-) -> tuple[Views, Views]:
-    size = model.image_size
+def views_of(dataset: Dataset, image_size: int, config: Config, flip: bool) -> tuple[Views, Views]:
+    """Returns the views to learn from and those to validate on.
+
+    Args:
+        dataset: The pictures.
+        image_size: Longer side of what the network sees, pixels.
+        config: The hyperparameters.
+        flip: Whether left and right may change places.
+    """
     augmentation = None if config.overfit_batches else BOX_AUGMENTATIONS[config.augment]
-    sides = [size]
+    sides = [image_size]
     if config.multi_scale and augmentation:
-        least, most = (round(size * scale / backbones.STRIDE) for scale in SCALES)
+        least, most = (round(image_size * scale / backbones.STRIDE) for scale in SCALES)
         sides = [backbones.STRIDE * count for count in range(max(least, 2), most + 1)]
-    without = round(WITHOUT_MOSAIC * epochs) if last else 0
-    views = Views(
-        dataset.train, size, augmentation, config.seed, sides, flip, last_mosaic=epochs - without
-    )
-    return views, Views(dataset.validation, size)
+    views = Views(dataset.train, image_size, augmentation, config.seed, sides, flip)
+    return views, Views(dataset.validation, image_size)
 
 
 @contextlib.contextmanager
@@ -122,6 +126,9 @@ def number_of_blocks(unfreeze: int | str, model: YOLODetector) -> int:
     available = len(backbones.blocks(model.network))
     if unfreeze == "all":
         return available
+    if unfreeze == "auto":
+        levels = backbones.pyramid(model.network)
+        return available - sum(len(ends) for s, ends in levels.items() if s < STRIDES[0])
     if int(unfreeze) > available:
         raise UserError(
             f"--unfreeze {unfreeze}: {model.backbone} has {available} blocks. Try 'all'."

@@ -11,13 +11,13 @@ import numpy as np
 from dlapps import drawing, files, inference
 from dlapps.apps.detect import render
 from dlapps.apps.detect.render import Prediction
+from dlapps.box_results import yolo_text
 from dlapps.data.inputs import Input
 from dlapps.data.pictures import Source, UnreadablePictureError, read_picture
 from dlapps.data.pipeline import in_threads
-from dlapps.data.tiles import cut_off, merged
 from dlapps.data.video_files import VideoFiles
 from dlapps.data.videos import Frame
-from dlapps.data.views import Looked, looked
+from dlapps.data.views import Looked, looked, together
 from dlapps.errors import UserError, nearest
 from dlapps.layers.non_max_suppression import NonMaxSuppression
 from dlapps.matching import Found
@@ -67,7 +67,7 @@ def predict(
         search: What to look for.
         unreadable: Filled with the reason of every picture that cannot be read, by name.
         many: Whether there are so many that compiling is worth while.
-        window: Views to wait for before the network looks.
+        window: Views to wait for before the network looks; as many pictures are read ahead.
 
     Yields:
         One prediction for each readable picture.
@@ -82,7 +82,7 @@ def predict(
 
     ask: Ask | None = None
     waiting: list[Looked] = []
-    ahead = 0 if window == 1 else WINDOW if search.tile is None else 2
+    ahead = 0 if window == 1 else window if search.tile is None else 2
     for each in _then_none(in_threads(draw, iter(inputs), ahead)):
         if each is not None:
             waiting.append(each)
@@ -152,26 +152,9 @@ def _answers(waiting: Sequence[Looked], ask: Ask, search: Search) -> Iterator[Fo
     number = 0
     for one in waiting:
         those = range(number, number := number + len(one.views))
-        yield _together(one, [answers[k] for k in those], search)
-
-
-def _together(one: Looked, answers: Sequence[list[np.ndarray]], search: Search) -> Found:
-    """Brings the boxes of a picture's views together, in its pixels."""
-    every: list[tuple[np.ndarray, ...]] = []
-    for view, (boxes, scores, labels) in zip(one.views, answers, strict=True):
-        moved = view.back(boxes)
-        # What lies on the grey around the picture alone is nothing.
-        good = (labels >= 0) & (moved[:, 2:] > moved[:, :2]).all(axis=1)
-        found = (moved[good], scores[good], labels[good])
-        every.append((*found, cut_off(found[0], view.part, *one.size)))
-    none = (np.empty((0, 4)), np.empty(0), np.empty(0, int), np.empty(0, bool))
-    boxes, scores, labels, seams = map(np.concatenate, zip(none, *every, strict=True))
-    if len(one.views) > 1:
-        kept = merged(boxes, scores, labels, seams, search.iou)[: search.max_detections]
-        boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
-    if search.classes:
-        labels = np.array(search.classes, int)[labels]
-    return Found(boxes.astype(np.float32), scores.astype(np.float32), labels.astype(int))
+        found = together(one, [answers[k] for k in those], search.iou, search.max_detections)
+        labels = np.array(search.classes, int)[found.labels] if search.classes else found.labels
+        yield Found(found.boxes, found.scores, labels)
 
 
 def saved(
@@ -209,7 +192,8 @@ def written(predictions: Iterable[Prediction], folder: Path) -> Iterator[Predict
     taken: set[str] = set()
     for prediction in predictions:
         name = files.new_name(render.stem(prediction.input), ".txt", taken)
-        files.write(folder / name, render.as_yolo(prediction))
+        one = (prediction.size, prediction.boxes, prediction.scores, prediction.labels)
+        files.write(folder / name, yolo_text(*one))
         yield prediction
 
 

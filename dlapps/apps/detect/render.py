@@ -11,15 +11,13 @@ import numpy as np
 from PIL import Image
 
 from dlapps import files
+from dlapps.apps.detect.data import Dataset
+from dlapps.box_results import coco_results
+from dlapps.data.boxed import BoxedExample
 from dlapps.data.inputs import Input
 from dlapps.data.videos import Frame, Video
 from dlapps.drawing import Mark, boxed, colour_of
-from dlapps.matching import Found, Truth, as_xywh
-
-# COCO numbers its 80 classes from 1 to 90, for it left these out in the end.
-LEFT_OUT = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
-COCO_IDS = [number for number in range(1, 91) if number not in LEFT_OUT]
-MISSED = (255, 255, 255)
+from dlapps.matching import Found, pairs
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,8 @@ def _records(
         if format_ == "json":
             yield as_json(prediction, labels)
         else:
-            yield from as_coco(prediction, labels)
+            one = (prediction.boxes, prediction.scores, prediction.labels)
+            yield from coco_results(stem(prediction.input), *one, labels)
 
 
 def _json_list(records: Iterable[dict]) -> Iterator[str]:
@@ -137,49 +136,7 @@ def _table_rows(prediction: Prediction, labels: Sequence[str], width: int) -> It
     for box, score, label in _rows(prediction, labels):
         place = " ".join(f"{round(x):5d}" for x in box)
         yield f"{name:<{width}}  {score:6.1%}  {place}  {label}"
-        name = ""
-
-
-def as_coco(prediction: Prediction, labels: Sequence[str]) -> list[dict]:
-    """Returns the boxes of a picture as COCO's tools take results.
-
-    The image is known by the number that its file is named after, as COCO's are
-    (`000000000139.jpg` is 139), else by the name of the file without its suffix. Classes count
-    from 1, those of a model with COCO's 80 as COCO numbers them.
-    """
-    name = stem(prediction.input)
-    image_id = int(name) if name.isascii() and name.isdecimal() else name
-    is_coco = (len(labels), labels[0], labels[-1]) == (len(COCO_IDS), "person", "toothbrush")
-    ids = COCO_IDS if is_coco else range(1, len(labels) + 1)
-    return [
-        {
-            "image_id": image_id,
-            "category_id": ids[label],
-            "bbox": box,
-            "score": round(float(score), 6),
-        }
-        for box, score, label in zip(
-            as_xywh(prediction.boxes).round(2).tolist(),
-            prediction.scores,
-            prediction.labels,
-            strict=True,
-        )
-    ]
-
-
-def as_yolo(prediction: Prediction) -> str:
-    """Returns the boxes of a picture as lines of class, centre, width, height and score.
-
-    Lengths are parts of the picture's, as in YOLO's label files; the score stands last.
-    """
-    width, height = prediction.size
-    text = ""
-    for label, (x, y, w, h), score in zip(
-        prediction.labels, as_xywh(prediction.boxes), prediction.scores, strict=True
-    ):
-        numbers = ((x + w / 2) / width, (y + h / 2) / height, w / width, h / height, score)
-        text += " ".join([str(label), *(f"{number:.6f}" for number in numbers)]) + "\n"
-    return text
+        name, width = "", max(width, len(name))
 
 
 def stem(one: Input) -> str:
@@ -198,14 +155,46 @@ def drawn(image: Image.Image, prediction: Prediction, labels: Sequence[str]) -> 
 
 
 def compared(
-    image: Image.Image, truth: Truth, found: Found, labels: Sequence[str]
-) -> tuple[Image.Image, Image.Image]:
-    """Returns a picture with what is there, and once more with what was found."""
-    said = zip(found.boxes, found.scores, found.labels, strict=True)
-    there = zip(truth.boxes, truth.labels, truth.crowd, strict=True)
-    known = [Mark(box, labels[k], colour_of(int(k)), bool(crowd)) for box, k, crowd in there]
-    answers = [Mark(box, f"{labels[k]} {score:.0%}", colour_of(int(k))) for box, score, k in said]
-    return boxed(image, known), boxed(image, answers)
+    image: Image.Image, example: BoxedExample, found: Found, labels: Sequence[str],
+    confidence: float,
+) -> tuple[Image.Image, Image.Image]:  # fmt: skip
+    """Returns a picture with what is there, and once more with what was found.
+
+    What is missed or wrong has its label written at it; the rest has its line alone. Crowds are
+    dashed.
+
+    Args:
+        image: The picture, of any size.
+        example: What is there.
+        found: What was found.
+        labels: Names of the classes.
+        confidence: The score from which on a box counts.
+    """
+    true, answers, _, _ = pairs(example, found, confidence)
+    same = example.labels[true] == found.labels[answers]
+    scale = np.divide(image.size, example.size)
+    there, said = (boxes * np.tile(scale, 2) for boxes in (example.boxes, found.boxes))
+    good, right = {*true[same].tolist()}, {*answers[same].tolist()}
+    known = [
+        Mark(there[k], "" if k in good else labels[label], colour_of(int(label)), bool(crowd))
+        for k, (label, crowd) in enumerate(zip(example.labels, example.crowd, strict=True))
+    ]
+    shown = [
+        Mark(said[k], "" if k in right else f"{labels[label]} {score:.0%}", colour_of(int(label)))
+        for k, (label, score) in enumerate(zip(found.labels, found.scores, strict=True))
+        if score >= confidence
+    ]
+    return boxed(image, known), boxed(image, shown)
+
+
+def dataset_line(dataset: Dataset) -> str:
+    """Says what is learnt from."""
+    boxes = [sum(len(e.boxes) for e in part) for part in (dataset.train, dataset.validation)]
+    return (
+        f"{dataset.name}: {len(dataset.labels)} classes, {boxes[0]} boxes in "
+        f"{len(dataset.train)} pictures to learn from, {boxes[1]} in {len(dataset.validation)} "
+        "held out."
+    )
 
 
 def evaluation_table(measures: Mapping[str, Any]) -> str:

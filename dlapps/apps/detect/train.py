@@ -10,7 +10,7 @@ import tensorflow as tf
 from dlapps import backbones, precision, runs, saving, terminal
 from dlapps.apps.detect import phases, render
 from dlapps.apps.detect.config import EPOCHS, NETWORK, Config
-from dlapps.apps.detect.data import Dataset, fitting_size, read_dataset
+from dlapps.apps.detect.data import Dataset, fitting_size, read_dataset, unreadable
 from dlapps.apps.detect.evaluate import draw_examples
 from dlapps.apps.detect.model import YOLODetector, adapted, load_model, new_model
 from dlapps.data.features import cache_folder
@@ -106,9 +106,14 @@ def _trained(
             terminal.note(f"Note: {text}")
         # Written digits and letters mean nothing in a mirror.
         flip = not config.no_flip and data != "sample"
+        views, plain = phases.views_of(dataset, size, config, flip)
+        if why := unreadable(views) | unreadable(plain):
+            terminal.skipped(why)
+            dataset = _without(dataset, why)
+            views, plain = phases.views_of(dataset, size, config, flip)
         try:
             best = phases.learn(
-                model, dataset, mode, config, run, flip, lambda: saving.save(model, run.model)
+                model, views, plain, mode, config, run, lambda: saving.save(model, run.model)
             )
         except UnreadablePictureError as error:
             raise UserError(f"A picture changed during the training: {error}.") from error
@@ -135,6 +140,17 @@ def _dataset(dataset: Dataset, data: str) -> dict[str, Any]:
         "validation": len(dataset.validation),
         "labels": dataset.labels,
     }
+
+
+def _without(dataset: Dataset, why: dict[str, str]) -> Dataset:
+    left = dataclasses.replace(
+        dataset,
+        train=[example for example in dataset.train if example.name not in why],
+        validation=[example for example in dataset.validation if example.name not in why],
+    )
+    if not left.train or not left.validation:
+        raise UserError("No picture of the dataset can be read.")
+    return left
 
 
 def _trimmed(dataset: Dataset, config: Config) -> Dataset:
