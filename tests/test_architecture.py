@@ -16,6 +16,7 @@ ROOT = Path(dlapps.__file__).parent
 LIGHT = {"errors", "files", "terminal", "options", "runs", "weights.builtin"}
 READERS = {"errors", "files", "terminal"}
 COMPUTING = {"data", "layers", "callbacks", "backbones", "boxes", "sampling", "weights"}
+COMPUTING |= {"decoding"}
 DRAWING = {"drawing", "plots"}
 FOUND_BOXES = {"matching", "box_faults", "box_results"}
 TRAINING = {"training", "training_config", "resuming", "interruption", "precision"}
@@ -40,6 +41,7 @@ MAY_IMPORT = {
     "apps.*.config": {"training_config", "options"},
     "apps.*.model": {
         "layers",
+        "decoding",
         "backbones",
         "darknet",
         "boxes",
@@ -74,6 +76,7 @@ MAY_IMPORT = {
     "weights.builtin": set(),
     "layers": {"boxes"},
     "sampling": set(),
+    "decoding": set(),
     "callbacks": {"schedules", "files", "states", "boxes"},
     "commands": {"options", "errors"},
     "schedule_chart": {"training_config", "schedules", "files", "errors"},
