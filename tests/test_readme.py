@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from dlapps.cli import cli
+from tests.apps.caption.shapes import write_captioned
 from tests.apps.classify.shapes import draw, write_folder
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +29,8 @@ def test_every_command_of_the_readme_runs(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         draw("disc", 1).save(tmp_path / name)
     write_folder(tmp_path / "flowers")
+    write_captioned(tmp_path / "flickr8k", copies=4)
+    (tmp_path / "page.html").write_text('<img src="photo.jpg">')
     (tmp_path / "tinyshakespeare.txt").write_text("First Citizen:\nSpeak, speak.\n" * 200)
     for command in COMMANDS:
         words = shlex.split(command)[1:]
