@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from dlapps.apps.caption.command import caption
 from dlapps.apps.classify.command import classify
 from dlapps.apps.detect.command import detect
 from dlapps.apps.generate.command import generate
@@ -64,5 +65,5 @@ def cli() -> None:
     """Train, understand and ship vision and sequence models, offline and on a laptop."""
 
 
-for command in (classify, detect, generate, evaluate, report, models, demo):
+for command in (caption, classify, detect, generate, evaluate, report, models, demo):
     cli.add_command(command)

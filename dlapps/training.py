@@ -84,6 +84,7 @@ def fit(
     slow: Sequence[keras.Variable] = (),
     save: Callable[[], None] | None = None,
     to_beat: Mapping[str, Any] | None = None,
+    watching: Mapping[str, keras.callbacks.Callback] | None = None,
     more: Mapping[str, keras.callbacks.Callback] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
@@ -105,6 +106,8 @@ def fit(
         slow: Weights that were pretrained and learn at a tenth of the rate of the others.
         save: Called whenever an epoch is the best so far.
         to_beat: The measures of the model as it comes; if no epoch is better, it stays so.
+        watching: Callbacks of the app that add measures to the logs, by name; called before those
+            that record and judge them.
         more: Callbacks of the app by name, each with `get_state` and `set_state`, to be called
             after the others.
         settings: More of `keras.Model.fit`, such as `class_weight`.
@@ -118,7 +121,8 @@ def fit(
         Stopped: If the user stops it.
     """
     _compile(model, phase, config, loss, metrics)
-    companions = _companions(phase, run, config, data, look_at, save, to_beat) | dict(more or {})
+    companions = _companions(phase, run, config, data, look_at, save, to_beat, watching or {})
+    companions |= dict(more or {})
     if slow:  # First, so that the others see what comes of it.
         companions = {"slow": SlowerLearning(slow), **companions}
     with interruption.polled() as asked:
@@ -210,6 +214,7 @@ def _go_on(
 def _companions(
     phase: Phase, run: Run, config: TrainingConfig, data: Batches, look_at: Any,
     save: Callable[[], None] | None, to_beat: Mapping[str, Any] | None,
+    watching: Mapping[str, keras.callbacks.Callback],
 ) -> dict[str, Any]:  # fmt: skip
     """Returns all callbacks but the checkpoint, in order: those that add to the logs first."""
     by, threshold = optimizers.clipping(config.clip)
@@ -224,6 +229,7 @@ def _companions(
         "rate": decay(config, phase, data.steps),
         "guard": DivergenceGuard(config.on_divergence, chance=phase.chance, show=terminal.note),
         **monitors,
+        **watching,
         "recorder": RunRecorder(
             run.folder / "history.csv",
             phase.name,

@@ -16,6 +16,7 @@ ROOT = Path(dlapps.__file__).parent
 LIGHT = {"errors", "files", "terminal", "options", "runs", "weights.builtin"}
 READERS = {"errors", "files", "terminal"}
 COMPUTING = {"data", "layers", "callbacks", "backbones", "darknet", "boxes", "sampling", "weights"}
+COMPUTING |= {"decoding"}
 DRAWING = {"drawing", "plots"}
 TRAINING = {"training", "training_config", "resuming", "interruption", "precision"}
 TRAINING |= {"schedule_chart", "filters", "report.page"}
@@ -38,6 +39,7 @@ MAY_IMPORT = {
     "apps.*.config": {"training_config", "options"},
     "apps.*.model": {
         "layers",
+        "decoding",
         "backbones",
         "darknet",
         "boxes",
@@ -66,6 +68,7 @@ MAY_IMPORT = {
     "weights.builtin": set(),
     "layers": {"boxes"},
     "sampling": set(),
+    "decoding": set(),
     "callbacks": {"schedules", "files", "states", "boxes"},
     "commands": {"options", "errors"},
     "schedule_chart": {"training_config", "schedules", "files", "errors"},

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from dlapps.apps.detect.model import DarknetDetector
 from dlapps.cli import cli
+from tests.apps.caption.shapes import write_captioned
 from tests.apps.classify.shapes import draw, write_folder
 from tests.darknet.models import FAMILY, write_weights
 from tests.data.boxed_files import picture, voc_xml
@@ -33,6 +34,8 @@ def test_every_command_of_the_readme_runs(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         draw("disc", 1).save(tmp_path / name)
     write_folder(tmp_path / "flowers")
+    write_captioned(tmp_path / "flickr8k", copies=4)
+    (tmp_path / "page.html").write_text('<img src="photo.jpg">')
     (tmp_path / "tinyshakespeare.txt").write_text("First Citizen:\nSpeak, speak.\n" * 200)
     _write_cells(tmp_path / "bccd")
     _write_darknet(tmp_path)

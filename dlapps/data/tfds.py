@@ -132,3 +132,45 @@ def texts(name: str) -> tuple[str, dict[str, str]]:
         for split in builder.info.splits
     }
     return name.replace("/", "-"), {split: text for split, text in splits.items() if text}
+
+
+def captioned_pictures(name: str) -> tuple[str, dict[str, list[tuple[Any, list[str]]]]]:
+    """Reads pictures with captions, downloading them if they are not there yet.
+
+    The encoded pictures are kept in memory.
+
+    Args:
+        name: `NAME[/CONFIG]` of TensorFlow Datasets, such as `coco_captions`.
+
+    Returns:
+        What a run on it is called, and by split the encoded pictures with their captions.
+
+    Raises:
+        UserError: If there is no such dataset, it cannot be had, or it has no picture and captions.
+    """
+    import tensorflow_datasets as tfds  # noqa: PLC0415  as above
+
+    builder = builder_of(name)
+    features = builder.info.features or {}
+    named = [key for key in ("captions", "caption") if key in features]
+    if "image" not in features or not named:
+        raise UserError(
+            f"tfds:{name} has no 'image' and 'captions'; it holds {', '.join(features)}."
+        )
+    prepare(builder, name)
+    decoders = {"image": tfds.decode.SkipDecoding()}
+    splits = {
+        split: [
+            (encoded(row["image"]), _captions(row[named[0]]))
+            for row in tfds.as_numpy(builder.as_dataset(split=split, decoders=decoders))
+        ]
+        for split in builder.info.splits
+    }
+    return name.replace("/", "-"), {split: rows for split, rows in splits.items() if rows}
+
+
+def _captions(told: Any) -> list[str]:
+    """Returns captions as texts: one alone, several, or texts with numbers."""
+    texts = told["text"] if isinstance(told, dict) else told
+    several = texts if isinstance(texts, np.ndarray | list) else [texts]
+    return [text.decode() for text in several if text.strip()]

