@@ -13,8 +13,10 @@ from dlapps.apps.generate.command import generate
 from dlapps.demo import demo
 from dlapps.errors import nearest
 from dlapps.evaluate import evaluate
+from dlapps.export.command import export
 from dlapps.models import models
 from dlapps.report.command import report
+from dlapps.serve.command import serve
 
 
 class Face(click.Group):
@@ -63,5 +65,5 @@ def cli() -> None:
     """Train, understand and ship vision and sequence models, offline and on a laptop."""
 
 
-for command in (classify, generate, evaluate, report, models, demo):
+for command in (classify, generate, evaluate, report, export, serve, models, demo):
     cli.add_command(command)
