@@ -15,8 +15,10 @@ from dlapps.apps.generate.command import generate
 from dlapps.demo import demo
 from dlapps.errors import nearest
 from dlapps.evaluate import evaluate
+from dlapps.export.command import export
 from dlapps.models import models
 from dlapps.report.command import report
+from dlapps.serve.command import serve
 
 
 class Face(click.Group):
@@ -65,5 +67,7 @@ def cli() -> None:
     """Train, understand and ship vision and sequence models, offline and on a laptop."""
 
 
-for command in (caption, classify, detect, generate, evaluate, report, models, demo):
+for command in (
+    caption, classify, detect, generate, evaluate, report, export, serve, models, demo
+):  # fmt: skip
     cli.add_command(command)

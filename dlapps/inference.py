@@ -1,6 +1,7 @@
 """A frozen model's function at the speed that the machine allows."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,9 +27,22 @@ def frozen(function: Callable, image_size: int | None) -> Callable[[np.ndarray],
     if keras.backend.backend() != "tensorflow":
         return lambda images: _arrays(function(images))
     spec = tf.TensorSpec((None, image_size, image_size, 3), tf.uint8)
-    concrete = tf.function(function, jit_compile=False).get_concrete_function(spec)
-    constant = convert_variables_to_constants_v2(concrete)
+    constant = with_constants(function, spec)
     return lambda images: _arrays(constant(tf.constant(images)))
+
+
+def with_constants(function: Callable, *specs: tf.TensorSpec) -> Any:
+    """Returns a concrete function whose variables are built in as constants.
+
+    Args:
+        function: Takes tensors; returns one, several, or a dictionary.
+        specs: Of the tensors.
+
+    Returns:
+        What takes the tensors and returns a list; of a dictionary, in the order of its keys.
+    """
+    compiled = tf.function(function, jit_compile=False, autograph=False)
+    return convert_variables_to_constants_v2(compiled.get_concrete_function(*specs))
 
 
 def _arrays(outputs: object) -> list[np.ndarray]:

@@ -1,9 +1,9 @@
 """Saves and loads trained models, whole and safely."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import keras
 
@@ -12,6 +12,9 @@ from dlapps.errors import UserError, nearest, reason
 from dlapps.files import replacement
 
 Model = TypeVar("Model", bound=keras.Model)
+LEGACY = (".h5", ".hdf5")
+# Weights hardly shrink; a file that grows so many times is made to fill the disk.
+MOST_GROWTH = 100
 
 
 def save(model: keras.Model, path: Path) -> None:
@@ -50,10 +53,16 @@ def load(name: str, kind: type[Model], built_in: Mapping[str, Callable[[], Model
                 f"There is no model '{name}'.{nearest(name, built_in)} "
                 "Give a run folder, a .keras file or a name that 'dlapps models' lists."
             )
+    if path.suffix in LEGACY and path.is_file():
+        raise UserError(
+            f"{path} is a legacy file, which may hold code that runs when it is loaded. The apps "
+            "read .keras files; 'dlapps serve --trust' serves it as numbers in, numbers out."
+        )
     if path.suffix != ".keras" or path.is_dir():
         path = runs.load(name).model
     if not path.is_file():
         raise UserError(f"{name} does not exist.")
+    check_archive(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, OSError, KeyError, TypeError, AttributeError, BadZipFile) as error:
@@ -61,3 +70,25 @@ def load(name: str, kind: type[Model], built_in: Mapping[str, Callable[[], Model
     if not isinstance(model, kind):
         raise UserError(f"{path} holds a {type(model).__name__}, not the {kind.__name__} needed.")
     return model
+
+
+def check_archive(path: Path) -> None:
+    """Checks that unpacking a `.keras` file would write nothing outside its folder, nor fill it.
+
+    Raises:
+        UserError: If it would, or the file is no archive.
+    """
+    try:
+        with ZipFile(path) as archive:
+            members = archive.infolist()
+    except (OSError, BadZipFile, ValueError) as error:
+        raise UserError(f"{path} is not a model that dlapps saved, or it is damaged.") from error
+    for member in members:
+        for place in (PurePosixPath(member.filename), PureWindowsPath(member.filename)):
+            if place.is_absolute() or place.drive or ".." in place.parts:
+                raise UserError(
+                    f"{path} holds '{member.filename}', which leads out of its folder. It is not "
+                    "loaded."
+                )
+    if sum(member.file_size for member in members) > MOST_GROWTH * path.stat().st_size:
+        raise UserError(f"{path} would grow more than {MOST_GROWTH} times. It is not loaded.")

@@ -22,15 +22,22 @@ TRAINING = {"training", "training_config", "resuming", "interruption", "precisio
 TRAINING |= {"schedule_chart", "filters", "report.page"}
 MAY_IMPORT = {
     "__main__": {"cli"},
-    "cli": {"apps", "demo", "evaluate", "models", "report", "errors"},
+    "cli": {"apps", "demo", "evaluate", "export", "models", "report", "serve", "errors"},
     "demo": {"apps", "data", *LIGHT},
     "evaluate": {"commands", *LIGHT},
     "models": {"commands", *LIGHT},
+    "export": {"saving", "serving", *LIGHT},
+    "export.ask": {"runs"},
+    "serve": {"export.write", "saving", "serving", *LIGHT},
+    "serving": set(),
+    "graphs": set(),
     "report": {"commands", "errors", "files", "terminal", "options", "runs"},
     "apps": {
         "commands",
         "saving",
         "inference",
+        "serving",
+        "graphs",
         *TRAINING,
         *COMPUTING,
         *DRAWING,
@@ -91,6 +98,7 @@ APP_FILES = {
     "phases.py",
     "predict.py",
     "render.py",
+    "serving.py",
     "train.py",
 }
 APPS = {path.parent.name: path.parent for path in ROOT.glob("apps/*/__init__.py")}
@@ -195,6 +203,7 @@ def test_every_app_has_the_names_that_the_commands_use(app):
     names = {path.name: public_names(path) for path in APPS[app].glob("*.py")}
     for verb in ("train", "evaluate", "predict"):
         assert verb in names[f"{verb}.py"]
+    assert {"signatures", "numeric", "checks", "refusal", "example"} <= names["serving.py"]
     assert "load_model" in names["model.py"]
     assert "evaluation_table" in names["render.py"]
     assert "Config" in names["config.py"]

@@ -3,6 +3,7 @@
 import io
 import struct
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -186,3 +187,22 @@ def _has_metadata(file: IO[bytes]) -> bool:
             return True
         file.seek(length + 4, io.SEEK_CUR)
     return False
+
+
+def pictures_refused(files: Iterable[bytes], most_pixels: int) -> str:
+    """Returns which of some files is no picture, or too large a one, by its header; else nothing.
+
+    Args:
+        files: Their bytes.
+        most_pixels: Of one picture.
+    """
+    for number, file in enumerate(files):
+        width, height = size_of(file)
+        if not width or not height:
+            return f"Picture {number} is not a picture in a known format."
+        if width * height > most_pixels:
+            return (
+                f"Picture {number} has {width} x {height} pixels; at most "
+                f"{most_pixels / 1e6:g} million are taken."
+            )
+    return ""

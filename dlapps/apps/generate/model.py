@@ -148,11 +148,37 @@ class CharRNN(keras.Model):
                 y = self.norms[number](y)
             x = self.drops[number](y, training=training)
             after.append(state)
-        if self.tied:
-            vectors = ops.transpose(ops.convert_to_tensor(self.vectors.embeddings))
-            products = ops.matmul(ops.cast(x, "float32"), ops.cast(vectors, "float32"))
-            return ops.add(products, self.bias), after
-        return self.logits(x), after
+        return self._judged(x), after
+
+    def step(self, ids, states):
+        """Reads one character, with nothing but single operations, as other runtimes know them.
+
+        Args:
+            ids: `(batch,)` int32.
+            states: `(batch, units)` each, those of the first recurrent layer first.
+
+        Returns:
+            `(batch, characters)` logits about the next one, and the states after it.
+        """
+        x = self.vectors(ids) if self.embedding else self._one_hot(ids)
+        each = len(states) // self.depth
+        after = []
+        for number, layer in enumerate(self.recurrent):
+            before = [*states[number * each : (number + 1) * each]]
+            y, state = layer.cell(x, before, training=False)
+            if self.residual and number:
+                y = ops.add(x, y)
+            x = self.norms[number](y) if self.norms else y
+            after += state if isinstance(state, list | tuple) else [state]
+        return self._judged(x), after
+
+    def _judged(self, x):
+        """Returns the logits of what the last layer says."""
+        if not self.tied:
+            return self.logits(x)
+        vectors = ops.transpose(ops.convert_to_tensor(self.vectors.embeddings))
+        products = ops.matmul(ops.cast(x, "float32"), ops.cast(vectors, "float32"))
+        return ops.add(products, self.bias)
 
     def _first(self, ids, before, training):
         """Runs the first recurrent layer, whose input is one of few vectors."""

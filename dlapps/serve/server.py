@@ -1,0 +1,72 @@
+"""Runs the server until it is told to stop, and lets what it has begun come to its end."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from dlapps.errors import UserError, reason
+from dlapps.serve.api import Settings, application
+from dlapps.serve.signatures import Served
+
+# For how long a client may take to say what it wants, and requests to end after SIGTERM.
+HEAD_SECONDS = 10
+DRAIN_SECONDS = 30
+BACKLOG = 1024  # connections
+LOG: dict[str, Any] = {"version": 1, "disable_existing_loggers": False}
+
+
+class Protocol(H11Protocol):
+    """Reads requests, and hangs up on a client that begins one and falls silent."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.patience = asyncio.get_running_loop().call_later(HEAD_SECONDS, self._hang_up)
+
+    def _hang_up(self) -> None:
+        if self.cycle is None:  # Nothing complete has come.
+            self.transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.patience.cancel()
+        super().connection_lost(error)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Returns a socket that listens.
+
+    Args:
+        host: An address of this machine.
+        port: Of it; 0 for any that is free.
+
+    Raises:
+        UserError: If that is not possible.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise UserError(
+            f"{host}:{port} cannot be listened on: {reason(error)}. Name another --port or --host."
+        ) from error
+
+
+def serve(models: Mapping[str, Served], settings: Settings, place: socket.socket) -> None:
+    """Answers requests until SIGTERM or Ctrl-C; then what is begun is ended, at most for a while.
+
+    Args:
+        models: By name.
+        settings: What it takes and how.
+        place: Where it listens.
+    """
+    config = uvicorn.Config(
+        application(models, settings), http=Protocol, ws="none", log_config=LOG,
+        access_log=False, log_level="warning", server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS, timeout_keep_alive=60,
+    )  # fmt: skip
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it anew when all is done.
+        uvicorn.Server(config).run(sockets=[place])
