@@ -158,7 +158,7 @@ def test_a_box_of_which_too_little_is_seen_is_left_out():
 def test_mosaics_show_all_four_in_their_corners():
     image, _, _ = view(BoxAugmentation((3.0, 3.0)), 0, (0, 1, 2, 3))
     assert not (image == 114).all(-1).any()  # Pictures this large leave no grey.
-    image, boxes, _ = view(BoxAugmentation((0.2, 0.2)), 0, (0, 1, 2, 3))
+    image, boxes, _ = view(BoxAugmentation((0.25, 0.25)), 0, (0, 1, 2, 3))
     assert len(boxes) == 12  # Pictures this small are seen whole.
     halves = [image[:48, :48], image[:48, 48:], image[48:, :48], image[48:, 48:]]
     assert all((half != 114).any() for half in halves)
