@@ -1,6 +1,5 @@
 """Measures the captioner on pictures with captions of people."""
 
-import contextlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,13 +81,7 @@ def _to_measure(
 ) -> tuple[list[Described], list[Described], list[str]]:
     """Returns the pictures to measure on, those learnt from if they are known, and notes."""
     record = runs.load(name).record if (Path(name) / runs.RECORD).is_file() else None
-    dataset: Dataset | None = None
-    if record is not None:
-        learnt, options = record["dataset"], record["options"]
-        with contextlib.suppress(UserError):
-            dataset = read_dataset(learnt["data"], options["validation"], options["seed"])
-        if dataset is not None and dataset.fingerprint != learnt["fingerprint"]:
-            dataset = None
+    dataset = dataset_of(record) if record is not None else None
     train = dataset.train if dataset else []
     if data is None:
         if record is None:
@@ -107,6 +100,20 @@ def _to_measure(
         note = f"It learnt from these; measured on the {len(held_out)} held out."
         return held_out, train, [note]
     return pictures, train, notes
+
+
+def dataset_of(record: dict[str, Any]) -> Dataset | None:
+    """Returns what a run learnt from and held out; None if that is gone or has changed.
+
+    Args:
+        record: Of the run.
+    """
+    learnt, options = record["dataset"], record["options"]
+    try:
+        dataset = read_dataset(learnt["data"], options["validation"], options["seed"])
+    except UserError:
+        return None
+    return dataset if dataset.fingerprint == learnt["fingerprint"] else None
 
 
 def _all_measures(

@@ -1,0 +1,235 @@
+"""What an exported captioner answers, from picture files to sentences, and how that is checked."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlapps import inference, runs
+from dlapps.apps.caption.evaluate import dataset_of
+from dlapps.apps.caption.model import END, START, UNKNOWN, Captioner
+from dlapps.apps.caption.predict import BATCH, Style, answers, drawer, spoken
+from dlapps.data import samples
+from dlapps.data.pictures import Source, pictures_refused
+from dlapps.data.words import sentence
+from dlapps.graphs import pictures, resampling
+from dlapps.serving import DEFAULT, NUMERIC, Check, Checks, Limits, Numeric
+
+DECODED = (*pictures.FORMATS.values(), b"GIF8")
+NOT_DECODED = "TensorFlow decodes no such file, but JPEG, PNG, WebP, BMP and GIF"
+
+
+def signatures(model: Captioner) -> dict[str, Callable]:
+    """Returns what the exported model answers, by the name of the signature.
+
+    Returns:
+        `serving_default`: from `images`, `(batch,)` bytes of files, to `captions`, and
+        `log_probabilities`, of each caption with its end, `(batch,)` both; found by beam search.
+        `arrays`: the same from `images`, `(batch, image_size, image_size, 3)` float32, 0 to 255,
+        whole pictures squeezed into a square.
+    """
+    told = inference.with_constants(_told(model), _images(model))
+    speller = Speller(model.vocabulary)
+    size = model.image_size
+
+    def view(data: tf.Tensor) -> tf.Tensor:
+        image = pictures.decoded(data, size)
+        rows, columns = (tf.cast(side, tf.float64) for side in tf.unstack(tf.shape(image)[:2]))
+        zero = tf.constant(0, tf.float64)
+        return resampling.resized(image, size, size, (zero, zero, columns, rows))
+
+    def captions(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        words, logs = told(images)
+        return {"captions": speller.sentences(words), "log_probabilities": logs}
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec((None,), tf.string, "images")])
+    def from_files(images):
+        square = tf.TensorSpec((size, size, 3), tf.uint8)
+        seen = tf.map_fn(view, images, fn_output_signature=square)
+        return captions(tf.cast(seen, tf.float32))
+
+    @tf.function(autograph=False, input_signature=[_images(model)])
+    def arrays(images):
+        return captions(images)
+
+    return {DEFAULT: from_files, "arrays": arrays}
+
+
+class Speller:
+    """Writes words as `data.words.sentence` does, inside a graph.
+
+    Args:
+        vocabulary: The words.
+    """
+
+    def __init__(self, vocabulary: Sequence[str]):
+        # How a word is written at the start, behind another word, and behind an open bracket.
+        self.written = tf.constant(
+            [
+                [sentence([word]).encode() for word in vocabulary],
+                [sentence(["a", word])[1:].encode() for word in vocabulary],
+                [sentence(["-lrb-", word])[1:].encode() for word in vocabulary],
+            ]
+        )
+        opens = [not sentence([word, "a"]).endswith(" a") for word in vocabulary]
+        self.opens = tf.constant(opens)
+
+    def sentences(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns `(batch,)` string, UTF-8.
+
+        Args:
+            ids: `(batch, time)` int32; from `END` on nothing is said.
+        """
+        said = tf.cumsum(tf.cast(ids == END, tf.int32), 1) == 0
+        behind_open = tf.cast(tf.gather(self.opens, ids[:, :-1]), tf.int32)
+        kinds = tf.pad(1 + behind_open, [[0, 0], [1, 0]])  # 0 for the first word
+        texts = tf.gather_nd(self.written, tf.stack([kinds, ids], -1))
+        return tf.strings.reduce_join(tf.where(said, texts, ""), 1)
+
+
+def numeric(model: Captioner) -> Numeric:
+    """Returns the network alone, from pictures and the words read to logits.
+
+    The words of a caption are read one by one, since the loop that trains and the one that
+    searches are more than ONNX and LiteRT can hold.
+    """
+    steps = model.longest + 1
+
+    def function(images, words):
+        seen = keras.ops.cast(model.regions(images, training=False), "float32")
+        regions = model.standardization(seen)
+        read, states = model.teller.reader(regions), model.teller.start(regions)
+        states = [keras.ops.expand_dims(state, 1) for state in states]
+        logits = []
+        for step in range(steps):
+            found, states = read(words[:, step : step + 1], states)
+            logits.append(keras.ops.cast(found, "float32"))
+        return keras.ops.concatenate(logits, axis=1)
+
+    size = model.image_size
+    about = {
+        "labels": model.vocabulary,
+        "preprocessing": {
+            "image_size": size,
+            "resample": "antialiased bicubic, as Pillow's",
+            "steps": [
+                "turn the picture upright as its EXIF note says; RGB; alpha over white",
+                f"squeeze the whole picture into {size} x {size} pixels",
+                "give the values from 0 to 255 as they are: normalising is inside",
+                f"`words` are places in `labels`: {START} for the start, then the words said so "
+                f"far, then {END}; what stands behind a word does not change what is foretold "
+                "before it",
+                "the softmax of `logits` at a place is about the word behind that place; the word "
+                f"{END} ends the caption, those in `never_said` are not to be chosen",
+                "outside are the search for the likeliest caption, which begins with the start "
+                "alone and asks anew for each word, and the joining of words to a sentence; in "
+                "the savedmodel format both are inside",
+            ],
+        },
+        "start": START, "end": END, "never_said": [START, UNKNOWN],
+        "inputs": {
+            "images": f"float32 (batch, {size}, {size}, 3)",
+            "words": f"int32 (batch, {steps})",
+        },
+        "outputs": {"logits": f"float32 (batch, {steps}, {len(model.vocabulary)}), as `labels`"},
+    }  # fmt: skip
+    words = tf.TensorSpec((None, steps), tf.int32, "words")
+    constant = inference.with_constants(function, _images(model), words)
+    return Numeric(constant, ["logits"], about, False)
+
+
+def checks(name: str, model: Captioner, count: int) -> Checks:
+    """Lets the trained model caption real pictures.
+
+    Args:
+        name: What `load_model` took. Of a run the held-out pictures are captioned; else photos
+            that come with the packages, cut in pieces.
+        model: The trained model.
+        count: Pictures at most.
+    """
+    where, sources = _sources(name, count)
+    named = [(str(source)[:80], _file(source)) for source in sources]
+    left_out = {each: NOT_DECODED for each, file in named if not file.startswith(DECODED)}
+    named = [(each, file) for each, file in named if file.startswith(DECODED)]
+    files, words, logs = [], [], []
+    for indices, ids, of_ids, bad in answers([file for _, file in named], model, Style()):
+        left_out |= {named[k][0]: why for k, why in bad.items()}
+        files += [named[k][1] for k in indices]
+        words += [rows[0] for rows in ids]
+        logs += [rows[0] for rows in of_ids]
+    return Checks(where, _asked(model, files, words, logs) if files else [], left_out)
+
+
+def _asked(
+    model: Captioner, files: list[bytes], words: list[np.ndarray], logs: list[float]
+) -> list[Check]:
+    draw = drawer(files, model.image_size)
+    squares = np.stack([draw(k) for k in range(len(files))])
+    said = np.stack(words)
+    read = np.concatenate([np.full_like(said[:, :1], START), said[:, :-1]], 1)
+    logits = [
+        keras.ops.convert_to_numpy(model((squares[k : k + BATCH], read[k : k + BATCH])))
+        for k in range(0, len(files), BATCH)
+    ]
+    captions = [sentence(spoken(row, model.vocabulary)).encode() for row in said]
+    expected = {
+        "captions": np.array([*captions, None], object)[:-1],
+        "log_probabilities": np.array(logs, np.float32),
+    }
+    as_files = {"images": np.array([*files, None], object)[:-1]}
+    as_arrays = {"images": squares.astype(np.float32)}
+    return [
+        Check(DEFAULT, as_files, expected),
+        Check("arrays", as_arrays, expected),
+        Check(NUMERIC, {**as_arrays, "words": read}, {"logits": np.concatenate(logits)}),
+    ]
+
+
+def refusal(inputs: Mapping[str, np.ndarray], limits: Limits) -> str:
+    """Returns why a request is not worth computing, nothing if it is.
+
+    Args:
+        inputs: By name.
+        limits: What it may ask for at most.
+    """
+    files = inputs["images"]
+    return pictures_refused(files, limits.pixels) if files.dtype.kind == "O" else ""
+
+
+def example(model: Captioner) -> dict:
+    """Returns the body of a request, as a client would send it."""
+    return {"instances": [{"images": {"b64": "/9j/4AAQSkZJRg...the file in base64"}}]}
+
+
+def _sources(name: str, count: int) -> tuple[str, list[Source]]:
+    """Returns where pictures come from, and the pictures."""
+    dataset = dataset_of(runs.load(name).record) if (Path(name) / runs.RECORD).is_file() else None
+    if dataset is None:
+        pieces = [*samples.pieces(count)]
+        return "photos that come with the packages, and pieces of them", pieces
+    held_out = dataset.validation
+    chosen = np.unique(np.linspace(0, len(held_out) - 1, count).astype(int))
+    return "pictures held out in training", [held_out[k].source for k in chosen]
+
+
+def _file(source: Source) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    return samples.as_png(source) if isinstance(source, np.ndarray) else Path(source).read_bytes()
+
+
+def _images(model: Captioner) -> tf.TensorSpec:
+    return tf.TensorSpec((None, model.image_size, model.image_size, 3), tf.float32, "images")
+
+
+def _told(model: Captioner) -> Callable:
+    """Returns what finds the likeliest caption of pictures, as `predict` does by default."""
+    style = Style()
+
+    def told(images):
+        words, logs = model.told(model.regions(images), style.beam, style.length_power)
+        return words[:, 0], logs[:, 0]
+
+    return told
