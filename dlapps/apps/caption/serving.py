@@ -42,6 +42,8 @@ def signatures(model: Captioner) -> dict[str, Callable]:
 
     def captions(images: tf.Tensor) -> dict[str, tf.Tensor]:
         words, logs = told(images)
+        words = tf.ensure_shape(words, (None, model.longest + 1))  # The search forgets it.
+        logs = tf.ensure_shape(logs, (None,))
         return {"captions": speller.sentences(words), "log_probabilities": logs}
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec((None,), tf.string, "images")])
@@ -137,7 +139,7 @@ def numeric(model: Captioner) -> Numeric:
     }  # fmt: skip
     words = tf.TensorSpec((None, steps), tf.int32, "words")
     constant = inference.with_constants(function, _images(model), words)
-    return Numeric(constant, ["logits"], about, False)
+    return Numeric(constant, ["logits"], about, True)
 
 
 def checks(name: str, model: Captioner, count: int) -> Checks:
