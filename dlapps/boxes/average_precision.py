@@ -8,7 +8,7 @@ from dlapps.boxes import geometry
 
 # The overlaps at which COCO counts a box as found.
 OVERLAPS = tuple(float(x) for x in np.linspace(0.5, 0.95, 10))
-# Scores are told apart up to this many steps, which moves the measure by less than 0.001.
+# Scores are told apart up to this many steps, which moves the measure by about 0.001.
 STEPS = 500
 
 

@@ -158,10 +158,11 @@ def test_a_box_of_which_too_little_is_seen_is_left_out():
 def test_mosaics_show_all_four_in_their_corners():
     image, _, _ = view(BoxAugmentation((3.0, 3.0)), 0, (0, 1, 2, 3))
     assert not (image == 114).all(-1).any()  # Pictures this large leave no grey.
-    image, boxes, _ = view(BoxAugmentation((0.25, 0.25)), 0, (0, 1, 2, 3))
+    small, rng = BoxAugmentation((0.2, 0.2)), np.random.default_rng(0)
+    image, boxes, _ = random_boxed_view(picture, (0, 1, 2, 3), 400, small, rng)
     assert len(boxes) == 12  # Pictures this small are seen whole.
-    halves = [image[:48, :48], image[:48, 48:], image[48:, :48], image[48:, 48:]]
-    assert all((half != 114).any() for half in halves)
+    quarters = [image[:200, :200], image[:200, 200:], image[200:, :200], image[200:, 200:]]
+    assert all((quarter != 114).any() for quarter in quarters)
 
 
 def test_pictures_without_boxes_give_views_without_boxes():

@@ -10,7 +10,7 @@ from dlapps.training_config import OPTIMIZE, TrainingConfig
 # What a trained model that is gone on with has settled.
 NETWORK = ("backbone", "width", "depth")
 # What `--epochs auto` means: those of the last phase.
-EPOCHS = {"train": 60, "finetune": 60}
+EPOCHS = {"train": 40, "finetune": 40}
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Config(TrainingConfig):
 
     epochs: int | str = option(
         "auto",
-        "Passes over the data; auto: 60.",
+        "Passes over the data; auto: 40.",
         CountOr("auto"),
     )
     batch_size: int = option(16, "Pictures a step.", click.IntRange(min=1))
@@ -62,7 +62,7 @@ class Config(TrainingConfig):
     )
     no_flip: bool = option(False, "Keep left and right apart, as in writing.")
     average: float = option(
-        0.998,
+        0.99,
         "Weight of the past in the average of the weights that is measured and kept; 0 for none.",
         click.FloatRange(0, 1, max_open=True),
     )

@@ -64,6 +64,8 @@ def _train(
     before = _start(start) if start else None
     if before is not None:
         network = {name: getattr(before, name) for name in NETWORK}
+        if config.image_size == "auto":
+            network["image_size"] = before.image_size
         config = dataclasses.replace(config, **network)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
