@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from dlapps import runs, terminal
+from dlapps.apps.caption.command import caption
 from dlapps.apps.classify.command import classify
 from dlapps.apps.generate.command import generate
 from dlapps.errors import UserError, reason
@@ -23,6 +24,7 @@ def demo() -> None:
     """
     photos = _copied_photos()
     _run("What is in these photos?", classify, [*photos])
+    _run("Say it in a sentence.", caption, [*photos])
     digits = _written_digits()
     before = _demo_runs()
     _run(
@@ -42,6 +44,7 @@ def demo() -> None:
         "  dlapps classify PHOTO.jpg                what is in it\n"
         "  dlapps classify --finetune FOLDER/       learn from FOLDER/CLASS/PICTURE.jpg\n"
         f"  dlapps evaluate {trained}   how good is it, and where is it wrong\n"
+        "  dlapps caption PHOTO.jpg                 the same in a sentence\n"
         "  dlapps generate --train TEXT.txt         learn to write like that\n"
         "  dlapps classify --help                   all the rest"
     )
