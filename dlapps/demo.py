@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from dlapps import runs, terminal
+from dlapps.apps.caption.command import caption
 from dlapps.apps.classify.command import classify
 from dlapps.apps.detect.command import detect
 from dlapps.apps.generate.command import generate
@@ -25,6 +26,7 @@ def demo() -> None:
     photos = _copied_photos()
     _run("What is in these photos?", classify, [*photos])
     _run("What is where in them?", detect, [*photos, "--save-images", str(FOLDER / "found")])
+    _run("Say it in a sentence.", caption, [*photos])
     digits = _written_digits()
     before = _demo_runs()
     _run(
@@ -46,6 +48,7 @@ def demo() -> None:
         "  dlapps detect PHOTO.jpg                  where in it\n"
         "  dlapps detect --finetune DATA.yaml       learn to find other things\n"
         f"  dlapps evaluate {trained}   how good is it, and where is it wrong\n"
+        "  dlapps caption PHOTO.jpg                 the same in a sentence\n"
         "  dlapps generate --train TEXT.txt         learn to write like that\n"
         "  dlapps classify --help                   all the rest"
     )

@@ -19,8 +19,7 @@ from dlapps.options import Option
     cls=Option,
     type=click.Path(file_okay=False),
     metavar="DIR",
-    help="Folder for the plots and the worst mistakes of a classifier or detector.  [default: "
-    "RUN/evaluation]",
+    help="Folder for plots, and for what went best and worst.  [default: RUN/evaluation]",
 )
 @click.option("--strict", is_flag=True, help="Stop at the first file that cannot be read.")
 @output_options(("table", "json"))
@@ -55,4 +54,4 @@ def evaluate(
     else:
         click.echo(text)
     if folder is not None and folder.is_dir():
-        terminal.note(f"Pictures of the confusions and the worst mistakes: {folder}")
+        terminal.note(f"Plots and examples: {folder}")

@@ -9,8 +9,11 @@ from dlapps.training_config import OPTIMIZE, TrainingConfig
 
 DECODERS = ("attend", "show-tell")
 REWARDS = ("none", "cider")
-# What `--epochs auto` means.
-EPOCHS = {"train": 12, "finetune": 6}
+# What `--epochs auto` means where there are captions enough.
+EPOCHS = {"train": 7, "finetune": 4}
+# Few captions come by more often, until there were so many steps, but no more often than this.
+STEPS = 1600
+MOST_EPOCHS = 60
 
 
 @dataclass(frozen=True)
@@ -19,11 +22,12 @@ class Config(TrainingConfig):
 
     epochs: int | str = option(
         "auto",
-        "Passes over the captions; auto: 12 in --train, 6 of the last phase in --finetune.",
+        "Passes over the captions; auto: 7 in --train, more where they are few, 4 over the "
+        "pictures in --finetune.",
         CountOr("auto"),
     )
-    decoder_epochs: int = option(
-        12, "Passes over the captions before --finetune.", click.IntRange(min=1)
+    decoder_epochs: int | str = option(
+        "auto", "Passes over the captions before --finetune.", CountOr("auto")
     )
     batch_size: int = option(128, "Captions a step.", click.IntRange(min=1))
     learning_rate: float = option(

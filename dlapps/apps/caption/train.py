@@ -1,6 +1,7 @@
 """Trains the captioner: reads the data, runs the phases, writes the run."""
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 from dlapps import backbones, drawing, files, precision, runs, saving, terminal
 from dlapps.apps.caption import metrics, phases, render
-from dlapps.apps.caption.config import EPOCHS, Config
+from dlapps.apps.caption.config import EPOCHS, MOST_EPOCHS, STEPS, Config
 from dlapps.apps.caption.data import (
     Dataset,
     eye_of,
@@ -58,8 +59,6 @@ def train(
     Raises:
         UserError: If the data, an option or the machine is at fault.
     """
-    epochs = EPOCHS[mode] if config.epochs == "auto" else config.epochs
-    config = dataclasses.replace(config, epochs=epochs)
     with interruptible():
         return _train(data, mode, config, strict, model, None)
 
@@ -102,6 +101,7 @@ def _train(
     if config.image_size == "auto":
         size = fitting_size([each.source for each in dataset.train])
         config = dataclasses.replace(config, image_size=size)
+    config = dataclasses.replace(config, **_epochs(dataset, mode, config))
     known = before.vocabulary if before else vocabulary(dataset.train, config.min_count)
     kind = "convolutions" if mode == "finetune" else "recurrence"
     with precision.chosen(config.precision, kind, cache_folder()) as policy:
@@ -109,6 +109,16 @@ def _train(
         config = dataclasses.replace(config, precision=policy)
         model = _model(known, dataset, config, before, run)
         return _trained(model, dataset, data, mode, config, strict, start, run)
+
+
+def _epochs(dataset: Dataset, mode: str, config: Config) -> dict[str, int]:
+    """Returns how often the captions come by, where that is not said."""
+    captions = sum(len(each.captions) for each in dataset.train)
+    few = math.ceil(STEPS / max(captions // config.batch_size, 1))
+    decoder = max(EPOCHS["train"], min(few, MOST_EPOCHS))
+    auto = {"epochs": decoder if mode == "train" else EPOCHS[mode], "decoder_epochs": decoder}
+    given = {name: getattr(config, name) for name in auto}
+    return {name: auto[name] if given[name] == "auto" else int(given[name]) for name in auto}
 
 
 def _model(
@@ -182,7 +192,7 @@ def _phases(
     grids: list[np.ndarray] = []
     if not is_trained and not run.is_past("decoder"):
         grids = views_of(model, eye, dataset, config)
-        epochs = int(config.epochs) if mode == "train" else config.decoder_epochs
+        epochs = int(config.epochs) if mode == "train" else int(config.decoder_epochs)
         watch = _watch(model, dataset, lambda: held_out, config, run)
         best = phases.learn_decoder(
             model, grids, dataset, held_out, epochs, config, run, {**more, "watching": watch}
