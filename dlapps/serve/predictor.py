@@ -142,6 +142,8 @@ def found(models: Mapping[str, Served], name: str, version: str | None) -> Serve
 
 def _of_the_graph(error: Exception) -> str:
     """Returns the line of TensorFlow's message that says what was wrong with the input."""
+    if isinstance(error, UnicodeDecodeError):
+        error = ValueError()  # TensorFlow quotes the bytes of the input, which are no text.
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith(("Detected", "File", "[[", "("))]
     text = (telling or ["The input cannot be computed with."])[-1]

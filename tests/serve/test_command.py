@@ -83,6 +83,11 @@ def test_of_what_the_graph_says_one_line_is_passed_on(message, line):
     assert predictor._of_the_graph(ValueError(message)) == line
 
 
+def test_bytes_in_a_message_of_the_graph_are_not_passed_on():
+    error = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    assert predictor._of_the_graph(error) == "The input cannot be computed with."
+
+
 @pytest.mark.slow
 def test_at_sigterm_what_has_begun_is_ended(tmp_path):
     saving.save(cycling("abc\n"), tmp_path / "letters.keras")
