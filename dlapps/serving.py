@@ -79,6 +79,6 @@ class Limits:
         prompt: Characters of one prompt.
     """
 
-    pixels: int = 40_000_000
+    pixels: int = 25_000_000
     length: int = 2000
     prompt: int = 10_000

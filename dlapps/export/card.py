@@ -25,7 +25,7 @@ def card(
         rows: How the export compares with the trained model.
         checks: What it was compared on.
     """
-    parts = [f"# {name}", app.__doc__.split(",")[0].replace("What an", "An") and _about(source)]
+    parts = [f"# {name}", _about(source)]
     parts.append(_signatures(model, app) if kind == "savedmodel" else _numbers(kind, model, app))
     if kind == "savedmodel":
         parts.append(_example(name, model, app))

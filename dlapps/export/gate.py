@@ -15,6 +15,7 @@ from dlapps.errors import UserError
 from dlapps.export import ask
 from dlapps.serving import NUMERIC, Check, Checks
 
+NOTHING = "There is no input to compare the export with the trained model on."
 ROOT = Path(ask.__file__).parents[2]
 # How far a number may lie from the trained model's. Float32 leaves 1e-6; other runtimes add up in
 # another order, and other kernels with them.
@@ -70,7 +71,7 @@ def passed(
     """
     asked = [c for c in checks.each if (c.signature == NUMERIC) == (kind != "savedmodel")]
     if not asked or not len(next(iter(asked[0].inputs.values()))):
-        raise UserError("There is no input to compare the export with the trained model on.")
+        raise UserError(NOTHING)
     found = _answers(kind, folder, asked)
     allowed = tolerance or TOLERANCES[kind]
     rows: list[Row] = []
@@ -159,7 +160,8 @@ def _answers(kind: str, folder: Path, checks: Sequence[Check]) -> list[dict[str,
             words, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
         )
         if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            said = [line for line in done.stderr.splitlines() if "Error" in line]
+            last = said[-1] if said else f"it ended with status {done.returncode}"
             raise UserError(f"The export cannot be loaded and asked: {last[:500]}")
         return ask.read_arrays(answers)
 

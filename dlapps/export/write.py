@@ -60,6 +60,8 @@ def write(
         serving = importlib.import_module(f"dlapps.apps.{app}.serving")
         model = importlib.import_module(f"dlapps.apps.{app}.model").load_model(run)
         checks = serving.checks(run, model, 2 * count if quantize else count)
+    if not checks.each:
+        raise UserError(gate.NOTHING)
     examples = None
     if quantize:
         examples, checks = _halves(checks)

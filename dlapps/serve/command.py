@@ -39,7 +39,7 @@ MEGA = 1_000_000
     help="Megabytes of a request.",
 )  # fmt: skip
 @click.option(
-    "--max-pixels", cls=Option, type=click.IntRange(min=1), default=40, show_default=True,
+    "--max-pixels", cls=Option, type=click.IntRange(min=1), default=25, show_default=True,
     help="Million pixels of a picture.",
 )  # fmt: skip
 @click.option(
@@ -78,7 +78,7 @@ def serve(
         ) from error
     with terminal.quiet():
         from dlapps.serve import models, server
-        from dlapps.serve.api import Settings
+        from dlapps.serve.predictor import Settings
         from dlapps.serving import Limits
 
         served = models.load(runs, trust)

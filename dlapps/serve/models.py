@@ -29,7 +29,7 @@ def load(words: Sequence[str], trust: bool) -> dict[str, Served]:
     """
     found: dict[str, Served] = {}
     for word in words:
-        name, _, path = word.rpartition("=")
+        name, _, path = ("", "", word) if Path(word).exists() else word.rpartition("=")
         model = _load(path, name, trust)
         if model.name in found:
             raise UserError(

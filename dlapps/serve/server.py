@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dlapps.errors import UserError, reason
-from dlapps.serve.api import Settings, application
+from dlapps.serve.api import application
+from dlapps.serve.predictor import Settings
 from dlapps.serve.signatures import Served
 
 # For how long a client may take to say what it wants, and requests to end after SIGTERM.
@@ -25,11 +27,22 @@ class Protocol(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.patience = asyncio.get_running_loop().call_later(HEAD_SECONDS, self._hang_up)
+        self.silent = False
+        self._look_again()
 
-    def _hang_up(self) -> None:
-        if self.cycle is None:  # Nothing complete has come.
+    def _look_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.patience = loop.call_later(HEAD_SECONDS / 2, self._look)
+
+    def _look(self) -> None:
+        """Hangs up if neither a request nor a rest between two has been seen, twice."""
+        answering = self.cycle is not None and not self.cycle.response_complete
+        resting = self.timeout_keep_alive_task is not None
+        if self.silent and not answering and not resting:
             self.transport.close()
+            return
+        self.silent = not answering and not resting
+        self._look_again()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.patience.cancel()
@@ -68,5 +81,10 @@ def serve(models: Mapping[str, Served], settings: Settings, place: socket.socket
         access_log=False, log_level="warning", server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS, timeout_keep_alive=60,
     )  # fmt: skip
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it anew when all is done.
-        uvicorn.Server(config).run(sockets=[place])
+    # uvicorn raises the signal anew when all is done; then it has no more to say.
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[place])
+    finally:
+        signal.signal(signal.SIGTERM, before)

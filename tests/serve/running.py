@@ -9,7 +9,8 @@ import time
 import uvicorn
 
 from dlapps.serve import server
-from dlapps.serve.api import Settings, application
+from dlapps.serve.api import application
+from dlapps.serve.predictor import Settings
 
 
 class Client:

@@ -162,6 +162,14 @@ def test_more_than_may_wait_is_told_to_come_again():
         assert codes[6:] == [200] * 3
 
 
+def test_no_more_is_held_than_the_memory_is_for():
+    with running([served()], max_held=1000) as client:
+        body = {"instances": ["a" * 2000]}
+        check(client.ask("POST", PREDICT, body), 429, "try again soon")
+        for _ in range(5):  # What was held has been let go.
+            assert client.predict({"instances": ["a" * 800]}) == (200, {"predictions": [800]})
+
+
 def test_a_fault_of_ours_is_no_fault_of_the_server():
     def call(inputs):
         raise ZeroDivisionError("secret")

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from dlapps import saving
 from dlapps.cli import cli
 from dlapps.errors import UserError
-from dlapps.serve import api, command, server
+from dlapps.serve import command, predictor, server
 from tests.apps.generate.tiny import cycling
 from tests.serve.running import Client
 
@@ -80,7 +80,12 @@ def test_a_port_in_use_is_named():
     ],
 )
 def test_of_what_the_graph_says_one_line_is_passed_on(message, line):
-    assert api._of_the_graph(ValueError(message)) == line
+    assert predictor._of_the_graph(ValueError(message)) == line
+
+
+def test_bytes_in_a_message_of_the_graph_are_not_passed_on():
+    error = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    assert predictor._of_the_graph(error) == "The input cannot be computed with."
 
 
 @pytest.mark.slow

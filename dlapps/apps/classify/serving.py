@@ -18,6 +18,8 @@ from dlapps.graphs import pictures, resampling
 from dlapps.serving import DEFAULT, NUMERIC, Check, Checks, Limits, Numeric
 
 BEST = 5
+# Pictures decoded at once; a large one takes some 25 bytes a pixel meanwhile.
+AT_ONCE = 4
 DECODED = (*pictures.FORMATS.values(), b"GIF8")
 NOT_DECODED = "TensorFlow decodes no such file, but JPEG, PNG, WebP, BMP and GIF"
 
@@ -41,7 +43,7 @@ def signatures(model: ImageClassifier) -> dict[str, Callable]:
 
     def from_files(files: tf.Tensor) -> tf.Tensor:
         square = tf.TensorSpec((model.image_size, model.image_size, 3), tf.uint8)
-        images = tf.map_fn(view, files, fn_output_signature=square)
+        images = tf.map_fn(view, files, fn_output_signature=square, parallel_iterations=AT_ONCE)
         return from_arrays(tf.cast(images, tf.float32))
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec((None,), tf.string, "images")])
@@ -99,21 +101,22 @@ def checks(name: str, model: ImageClassifier, count: int) -> Checks:
     """
     where, sources, truth = _sources(name, count)
     files = [_file(source) for source in sources]
-    left_out = {
-        str(source)[:80]: NOT_DECODED
-        for source, file in zip(sources, files, strict=True)
-        if not file.startswith(DECODED)
-    }
     asked = [k for k, file in enumerate(files) if file.startswith(DECODED)]
-    files = [files[k] for k in asked]
-    rows = np.zeros((len(files), len(model.labels)), np.float32)
-    for indices, probabilities, bad in answers(files, model):
-        rows[indices] = probabilities
-        left_out |= {str(sources[asked[k]])[:80]: why for k, why in bad.items()}
-        files = [b"" if k in bad else file for k, file in enumerate(files)]
-    read = [k for k, file in enumerate(files) if file]
-    rows, known = rows[read], truth[np.array(asked, int)[read]] if truth is not None else None
-    return Checks(where, _asked(model, [files[k] for k in read], rows, known), left_out)
+    left_out = {_called(sources[k], k): NOT_DECODED for k in {*range(len(files))} - {*asked}}
+    rows: dict[int, np.ndarray] = {}
+    for indices, probabilities, bad in answers([files[k] for k in asked], model):
+        rows |= {asked[k]: row for k, row in zip(indices, probabilities, strict=True)}
+        left_out |= {_called(sources[asked[k]], asked[k]): why for k, why in bad.items()}
+    if not rows:
+        return Checks(where, [], left_out)
+    read = sorted(rows)
+    known = None if truth is None else truth[read]
+    said = np.stack([rows[k] for k in read])
+    return Checks(where, _asked(model, [files[k] for k in read], said, known), left_out)
+
+
+def _called(source: Source, number: int) -> str:
+    return str(source) if isinstance(source, str | Path) else f"picture {number}"
 
 
 def _asked(

@@ -92,7 +92,7 @@ def checks(name: str, model: CharRNN, count: int) -> Checks:
     every = np.stack(logits)
     step = Check(NUMERIC, {"ids": prompts[:, -1], **last}, {"logits": every[:, -1], **then}, truth)
     arrays = Check("arrays", {"ids": prompts}, {"logits": every})
-    return Checks(where, [_written(model, prompts), arrays, step])
+    return Checks(where, [*_written(model, prompts), arrays, step])
 
 
 def refusal(inputs: Mapping[str, np.ndarray], limits: Limits) -> str:
@@ -124,13 +124,13 @@ def example(model: CharRNN) -> dict:
     return {"instances": [row]}
 
 
-def _written(model: CharRNN, prompts: np.ndarray) -> Check:
+def _written(model: CharRNN, prompts: np.ndarray) -> list[Check]:
     """Lets the trained model write with the graph's own chances; every other row is truncated."""
     rows = len(prompts)
     seeds = np.arange(rows, dtype=np.int64)
     temperatures = np.where(seeds % 4 < 2, 0.8, 1e-3).astype(np.float32)
     top_k = np.where(seeds % 2, 5, 0).astype(np.int32)
-    top_p = np.where(seeds % 3, 1, 0.9).astype(np.float32)
+    top_p = np.where(seeds % 4 == 1, 0.9, 1).astype(np.float32)
     texts = []
     for row, seed in enumerate(seeds):
         style = predict.Style(float(temperatures[row]), int(top_k[row]) or None, float(top_p[row]))
@@ -139,9 +139,13 @@ def _written(model: CharRNN, prompts: np.ndarray) -> Check:
     inputs = {
         "prompts": _strings("".join(model.characters[k] for k in row) for row in prompts),
         "length": np.full(rows, WRITTEN, np.int32), "temperature": temperatures, "seed": seeds,
-        "top_k": top_k, "top_p": top_p,
     }  # fmt: skip
-    return Check("truncated", inputs, {"texts": _strings(texts)})
+    plain = {name: array[::2] for name, array in inputs.items()}
+    truncated = {**inputs, "top_k": top_k, "top_p": top_p}
+    return [
+        Check(DEFAULT, plain, {"texts": _strings(texts[::2])}),
+        Check("truncated", truncated, {"texts": _strings(texts)}),
+    ]
 
 
 class _Chances(np.random.Generator):
