@@ -131,10 +131,38 @@ def back(boxes: tf.Tensor, drawn: dict[str, tf.Tensor]) -> tf.Tensor:
     Args:
         boxes: `(batch, boxes, 4)` float32, pixels of the views.
         drawn: What `views` returned.
+
+    Returns:
+        `(batch, boxes, 4)` float64.
     """
     corner = tf.tile(drawn["corner"], (1, 2))[:, None]
     zoom = tf.tile(drawn["zoom"], (1, 2))[:, None]
     highest = tf.cast(tf.tile(drawn["size"], (1, 2))[:, None], tf.float64)
     scaled = (boxes - corner) / drawn["scale"][:, None, None]
     moved = tf.cast(scaled, tf.float64) * zoom
-    return tf.cast(tf.clip_by_value(moved, 0, highest), tf.float32)
+    return tf.clip_by_value(moved, 0, highest)
+
+
+def without_field(boxes: tf.Tensor, scores: tf.Tensor, classes: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Drops what lies on the grey around a picture alone, and closes the gaps.
+
+    Args:
+        boxes: `(batch, boxes, 4)` float64, pixels of the pictures, as `back` returns them.
+        scores: `(batch, boxes)` float32.
+        classes: `(batch, boxes)` int32, -1 where there is no box.
+
+    Returns:
+        `boxes`, float32, `scores` and `classes` of the same shapes, with zeros and -1 behind the
+        last, and `count`, `(batch,)` int32.
+    """
+    good = (classes >= 0) & tf.reduce_all(boxes[..., 2:] > boxes[..., :2], -1)
+    order = tf.argsort(tf.cast(~good, tf.int32), 1, stable=True)
+    boxes, scores, classes, good = (
+        tf.gather(each, order, batch_dims=1) for each in (boxes, scores, classes, good)
+    )
+    return {
+        "boxes": tf.cast(tf.where(good[..., None], boxes, 0), tf.float32),
+        "scores": tf.where(good, scores, 0),
+        "classes": tf.where(good, classes, -1),
+        "count": tf.reduce_sum(tf.cast(good, tf.int32), 1),
+    }

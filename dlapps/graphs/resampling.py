@@ -10,7 +10,6 @@ import tensorflow as tf
 POINT = 22
 # Keys' cubic (1981, https://doi.org/10.1109/TASSP.1981.1163711) with the slope that Pillow takes.
 SLOPE = -0.5
-Side = int | tf.Tensor
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,11 @@ BILINEAR = Filter(1.0, _triangle)
 
 
 def resized(
-    image: tf.Tensor, height: Side, width: Side, box: tuple, by: Filter = BICUBIC
+    image: tf.Tensor,
+    height: int | tf.Tensor,
+    width: int | tf.Tensor,
+    box: tuple,
+    by: Filter = BICUBIC,
 ) -> tf.Tensor:
     """Returns the `box` of a picture at another size, by an antialiased filter.
 
@@ -92,7 +95,9 @@ def centre_square(image: tf.Tensor, size: int, crop: float) -> tf.Tensor:
     return resized(image, size, size, (left, top, left + side, top + side))
 
 
-def _scaled(image: tf.Tensor, low: tf.Tensor, high: tf.Tensor, size: Side, by: Filter) -> tf.Tensor:
+def _scaled(
+    image: tf.Tensor, low: tf.Tensor, high: tf.Tensor, size: int | tf.Tensor, by: Filter
+) -> tf.Tensor:
     """Scales what lies between two places on the first axis to `size` rows."""
     shape = tf.shape(image)
     places, weights = _taps(shape[0], low, high, size, by)
@@ -112,7 +117,7 @@ def _scaled(image: tf.Tensor, low: tf.Tensor, high: tf.Tensor, size: Side, by: F
 
 
 def _taps(
-    count: tf.Tensor, low: tf.Tensor, high: tf.Tensor, size: Side, by: Filter
+    count: tf.Tensor, low: tf.Tensor, high: tf.Tensor, size: int | tf.Tensor, by: Filter
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns which pixels make up each one of the result, and how much each weighs.
 

@@ -81,3 +81,14 @@ def test_the_noise_of_a_picture_is_scaled_to_the_very_pixels_too(draw):
     file = io.BytesIO()
     image.save(file, "PNG")
     compare(draw(tf.constant([file.getvalue()])), 0, file.getvalue())
+
+
+def test_what_lies_on_the_grey_field_alone_is_nothing():
+    boxes = tf.constant([[[0, 5, 0, 9], [1, 1, 3, 3], [0, 0, 0, 0]]], tf.float64)
+    scores, classes = tf.constant([[0.9, 0.8, 0.0]]), tf.constant([[1, 0, -1]])
+    found = letterboxing.without_field(boxes, scores, classes)
+    found = {name: each.numpy() for name, each in found.items()}
+    assert found["count"].tolist() == [1]
+    assert found["boxes"].tolist() == [[[1, 1, 3, 3], [0] * 4, [0] * 4]]
+    assert found["scores"].tolist() == [[pytest.approx(0.8), 0, 0]]
+    assert found["classes"].tolist() == [[0, -1, -1]]

@@ -10,7 +10,8 @@ from dlapps import inference, runs
 from dlapps.apps.detect.evaluate import held_out_of
 from dlapps.apps.detect.model import YOLODetector
 from dlapps.apps.detect.predict import BATCH, Search, predict
-from dlapps.boxes.matching import FOUND, Found, ious
+from dlapps.boxes.agreement import agreement
+from dlapps.boxes.matching import Found
 from dlapps.darknet.detector import DarknetDetector
 from dlapps.data import letterbox, samples
 from dlapps.data.inputs import Input
@@ -60,7 +61,7 @@ def signatures(model: Detector) -> dict[str, Callable]:
     def from_files(images):
         drawn = letterboxing.views(images, model.image_size, letterbox.GREY)
         boxes, *others = letterboxing.answers(drawn["images"], drawn["sides"], ask, specs)
-        found = _without_field(letterboxing.back(boxes, drawn), *others)
+        found = letterboxing.without_field(letterboxing.back(boxes, drawn), *others)
         classes = found.pop("classes")
         places = tf.where(classes < 0, len(model.labels), classes)
         return {**found, "labels": tf.gather(names, places)}
@@ -72,21 +73,6 @@ def signatures(model: Detector) -> dict[str, Callable]:
         return {"boxes": boxes, "scores": scores, "classes": classes, "count": count}
 
     return {DEFAULT: from_files, "arrays": arrays}
-
-
-def _without_field(boxes: tf.Tensor, scores: tf.Tensor, classes: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Drops what lies on the grey around a picture alone, and closes the gaps."""
-    good = (classes >= 0) & tf.reduce_all(boxes[..., 2:] > boxes[..., :2], -1)
-    order = tf.argsort(tf.cast(~good, tf.int32), 1, stable=True)
-    boxes, scores, classes, good = (
-        tf.gather(each, order, batch_dims=1) for each in (boxes, scores, classes, good)
-    )
-    return {
-        "boxes": tf.cast(tf.where(good[..., None], boxes, 0), tf.float32),
-        "scores": tf.where(good, scores, 0),
-        "classes": tf.where(good, classes, -1),
-        "count": tf.reduce_sum(tf.cast(good, tf.int32), 1),
-    }
 
 
 def numeric(model: Detector) -> Numeric:
@@ -156,7 +142,7 @@ def _of_files(model: Detector, files: Sequence[Source], found: Sequence[Found]) 
     expected = {"scores": scores, "boxes": boxes, "labels": labels, "count": count}
     # In the middle, for an array of texts alone would become one of texts of one length.
     images = np.array([*files, None], object)[:-1]
-    return Check(DEFAULT, {"images": images}, expected, pixels=("boxes",), same=_same)
+    return Check(DEFAULT, {"images": images}, expected, pixels=("boxes",), same=agreement)
 
 
 def _of_squares(model: Detector, files: Sequence[Source]) -> list[Check]:
@@ -174,7 +160,7 @@ def _of_squares(model: Detector, files: Sequence[Source]) -> list[Check]:
     kept = _kept(boxes[steady], scores[steady])
     kept["count"] = (kept["classes"] >= 0).sum(1).astype(np.int32)
     return [
-        Check("arrays", found, kept, pixels=("boxes",), same=_same),
+        Check("arrays", found, kept, pixels=("boxes",), same=agreement),
         Check(NUMERIC, inputs, every, pixels=("boxes",), same=_same_of_all),
     ]
 
@@ -198,22 +184,7 @@ def _is_steady(boxes: np.ndarray, scores: np.ndarray) -> bool:
 
 def _same_of_all(wanted: Arrays, got: Arrays) -> float:
     """Compares what is left of two answers of the network alone."""
-    return _same(*(_kept(each["boxes"], each["scores"]) for each in (wanted, got)))
-
-
-def _same(wanted: Arrays, got: Arrays) -> float:
-    """Returns which part of the things found by either is found by both."""
-    names = "labels" if "labels" in wanted else "classes"
-    hits = total = 0
-    for row in range(len(wanted["scores"])):
-        ours, theirs = (
-            [each[name][row][each["scores"][row] > 0] for name in ("boxes", names)]
-            for each in (wanted, got)
-        )
-        both = (ious(ours[0], theirs[0]) >= FOUND) & (ours[1][:, None] == theirs[1])
-        hits += int(both.any(0).sum() + both.any(1).sum())
-        total += both.shape[0] + both.shape[1]
-    return hits / total if total else 1.0
+    return agreement(*(_kept(each["boxes"], each["scores"]) for each in (wanted, got)))
 
 
 def refusal(inputs: Mapping[str, np.ndarray], limits: Limits) -> str:
@@ -253,11 +224,9 @@ def _inputs(sources: Sequence[Source], left_out: dict[str, str]) -> Iterator[Inp
     """Yields the files that TensorFlow decodes."""
     for number, source in enumerate(sources):
         name = str(source) if isinstance(source, str | Path) else f"picture {number}"
-        file = source if isinstance(source, bytes) else b""
-        if isinstance(source, np.ndarray):
-            file = samples.as_png(source)
-        elif not file:
-            file = Path(source).read_bytes()
+        file = samples.as_png(source) if isinstance(source, np.ndarray) else source
+        if isinstance(file, str | Path):
+            file = Path(file).read_bytes()
         if file.startswith(DECODED):
             yield Input(name, file)
         else:

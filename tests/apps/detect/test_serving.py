@@ -81,32 +81,11 @@ def test_an_empty_batch_has_no_answers(functions):
     assert found["boxes"].shape == (0, 300, 4)
 
 
-def test_what_lies_on_the_grey_field_alone_is_nothing():
-    boxes = tf.constant([[[0, 5, 0, 9], [1, 1, 3, 3], [0, 0, 0, 0]]], tf.float64)
-    scores, classes = tf.constant([[0.9, 0.8, 0.0]]), tf.constant([[1, 0, -1]])
-    found = {k: v.numpy() for k, v in serving._without_field(boxes, scores, classes).items()}
-    assert found["count"].tolist() == [1]
-    assert found["boxes"].tolist() == [[[1, 1, 3, 3], [0] * 4, [0] * 4]]
-    assert found["scores"].tolist() == [[pytest.approx(0.8), 0, 0]]
-    assert found["classes"].tolist() == [[0, -1, -1]]
-
-
 def test_an_answer_that_hangs_on_a_hair_is_not_asked_about():
     boxes = np.array([[[0, 0, 10, 10], [1, 0, 11, 10]]], np.float32)
     sure = [[[0.9], [0.5]], [[0.25 + 1e-6], [0.1]], [[0.9], [0.9 - 1e-6]]]
     steady = [serving._is_steady(boxes, np.array([each], np.float32)) for each in sure]
     assert steady == [True, False, False]
-
-
-def test_things_are_the_same_if_they_overlap_and_have_one_name():
-    def said(boxes, labels):
-        scores = np.full((1, len(labels)), 0.9)
-        return {"boxes": np.array([boxes], float), "scores": scores, "classes": np.array([labels])}
-
-    two = said([[0, 0, 10, 10], [50, 0, 60, 10]], [0, 1])
-    assert serving._same(two, two) == 1
-    assert serving._same(two, said([[0, 1, 10, 10], [50, 0, 60, 10]], [0, 0])) == 0.5
-    assert serving._same(two, said([[20, 0, 30, 10], [0, 0, 10, 10]], [0, 1])) == 0
 
 
 def test_what_tensorflow_does_not_decode_is_left_out_of_the_check(model, monkeypatch):
