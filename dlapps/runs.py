@@ -24,6 +24,8 @@ MODEL = "model.keras"
 RECORD = "run.json"
 CHECKPOINT = "checkpoint/state.npz"
 LOCK = ".lock"
+# The packages with models of an app, beside its own.
+ELSEWHERE = {"darknet": "detect"}
 PACKAGES = ("dlapps", "tensorflow", "keras", "keras-cv", "numpy", "pillow")
 
 
@@ -236,10 +238,21 @@ def app_of(name: str) -> str:
 def _app_of_file(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
-            module = json.loads(archive.read("config.json"))["module"]
-        package, apps, app, *_ = module.split(".")
+            app = app_of_module(json.loads(archive.read("config.json"))["module"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is not a model that dlapps saved.") from error
-    if (package, apps) != ("dlapps", "apps"):
+    if app is None:
         raise UserError(f"{path} is not a model that dlapps saved.")
     return app
+
+
+def app_of_module(module: str) -> str | None:
+    """Returns the app that a model belongs to, None if it is not one of ours.
+
+    Args:
+        module: Where its class stands.
+    """
+    package, place, name, *_ = [*module.split("."), "", ""]
+    if package != "dlapps":
+        return None
+    return (name or None) if place == "apps" else ELSEWHERE.get(place)

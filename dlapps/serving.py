@@ -1,6 +1,6 @@
 """What an app says of its model for export: what it answers, and how to check that it does."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 DEFAULT = "serving_default"
 # The check that is put to the part of a model that takes and returns numbers alone.
 NUMERIC = "numeric"
+Arrays = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,17 @@ class Check:
             of each row is the answer and the rest is not looked at.
         truth: `(rows,)` int, which column of the first of `expected` should be the highest, if
             that is known.
+        pixels: Which of `expected` are places in a picture, in pixels.
+        same: From all of `expected` and what the export says to the part of the answers that are
+            the same, in [0, 1]; None if the answer is the highest of the first of `expected`.
     """
 
     signature: str
     inputs: Mapping[str, np.ndarray]
     expected: Mapping[str, np.ndarray]
     truth: np.ndarray | None = None
+    pixels: tuple[str, ...] = ()
+    same: Callable[[Arrays, Arrays], float] | None = None
 
 
 @dataclass(frozen=True)

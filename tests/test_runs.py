@@ -257,6 +257,8 @@ def test_the_app_is_told_from_a_run_a_file_and_a_name(tmp_path):
     assert runs.app_of("mine") == "caption"
     assert runs.app_of("b.keras") == "detect"
     assert runs.app_of("imagenet") == "classify"
+    model_file(tmp_path / "c.keras", json.dumps({"module": "dlapps.darknet.detector"}))
+    assert runs.app_of("c.keras") == "detect"
 
 
 def test_a_folder_of_the_users_counts_before_a_built_in_model(tmp_path):
@@ -272,6 +274,8 @@ def test_a_folder_of_the_users_counts_before_a_built_in_model(tmp_path):
         pytest.param('{"module": null}', id="null"),
         pytest.param('{"module": "keras"}', id="short"),
         pytest.param('{"module": "keras.src.models.functional"}', id="of-others"),
+        pytest.param('{"module": "keras.darknet.detector"}', id="alike"),
+        pytest.param('{"module": "dlapps.layers.conv_block"}', id="of-no-app"),
     ],
 )
 def test_a_model_of_others_belongs_to_no_app(tmp_path, config):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ ROOT = Path(ask.__file__).parents[2]
 # How far a number may lie from the trained model's. Float32 leaves 1e-6; other runtimes add up in
 # another order, and other kernels with them.
 TOLERANCES = {"savedmodel": 1e-4, "keras": 1e-4, "onnx": 1e-3, "litert": 1e-3}
+# A place in a picture is a number in the hundreds, and so may be off by as many times more.
+PIXEL = 100
 # Two answers that are equally likely may change places.
 AGREEMENT = 0.99
 # int8 is bought with accuracy; more than this is no bargain. Where the truth is not known, the
@@ -40,6 +42,7 @@ class Row:
         agreement: Part of the answers that are the same, in [0, 1], if it holds answers.
         accuracy: Parts of the answers that are right, before and after, if that is known.
         worst: Which input differs most, and how.
+        in_pixels: Whether the numbers are pixels.
     """
 
     signature: str
@@ -49,6 +52,7 @@ class Row:
     agreement: float | None
     accuracy: tuple[float, float] | None
     worst: str
+    in_pixels: bool = False
 
 
 def passed(
@@ -94,6 +98,7 @@ def _wrong(row: Row, allowed: float, quantized: bool) -> str:
             return f"int8 loses {lost:.3f} of the accuracy" if lost > MOST_LOST else ""
         low = row.agreement is not None and row.agreement < QUANTIZED_AGREEMENT
         return f"with int8 {row.agreement:.3f} of the answers are the same" if low else ""
+    allowed *= PIXEL if row.in_pixels else 1
     # Not the other way round: a difference that is no number is not in order either.
     if row.difference is not None and not row.difference <= allowed:
         return f"off by {row.difference:.2g}, allowed is {allowed:g}"
@@ -111,9 +116,13 @@ def compared(check: Check, got: Mapping[str, np.ndarray]) -> list[Row]:
             raise UserError(
                 f"The export gives {shape} as '{name}' of {check.signature}, not {wanted.shape}."
             )
+    for name, wanted in check.expected.items():
         first = name == next(iter(check.expected))
         compare = _texts if wanted.dtype.kind == "O" else _numbers
-        rows.append(compare(check, name, wanted, got[name], first))
+        row = compare(check, name, wanted, got[name], first)
+        if first and check.same is not None:
+            row = replace(row, agreement=check.same(check.expected, got))
+        rows.append(row)
     return rows
 
 
@@ -132,7 +141,7 @@ def _numbers(check: Check, name: str, wanted: np.ndarray, got: np.ndarray, first
     off = np.where(np.isfinite(off), off, np.inf)
     place = tuple(int(k) for k in np.unravel_index(np.argmax(off), off.shape))
     agreement = accuracy = None
-    if first and wanted.ndim > 1:
+    if first and wanted.ndim > 1 and check.same is None:
         ours, theirs = wanted.argmax(-1), got.argmax(-1)
         agreement = float((ours == theirs).mean())
         if check.truth is not None and ours.shape == check.truth.shape:
@@ -140,7 +149,7 @@ def _numbers(check: Check, name: str, wanted: np.ndarray, got: np.ndarray, first
             accuracy = (before, after)
     return Row(
         check.signature, name, len(wanted), float(off.max()), agreement, accuracy,
-        f"input {place[0]}: {got[place]:.6g} instead of {wanted[place]:.6g}",
+        f"input {place[0]}: {got[place]:.6g} instead of {wanted[place]:.6g}", name in check.pixels,
     )  # fmt: skip
 
 
@@ -182,7 +191,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row) -> list[str]:
-    off = "" if row.difference is None else f"{row.difference:.1e}"
+    off = "" if row.difference is None else f"{row.difference:.1e}" + " px" * row.in_pixels
     same = "" if row.agreement is None else f"{row.agreement:.3f}"
     right = "" if row.accuracy is None else "{:.3f}, was {:.3f}".format(*row.accuracy[::-1])
     return [row.signature, row.output, str(row.count), off, same, right]

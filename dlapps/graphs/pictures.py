@@ -5,11 +5,12 @@ import tensorflow as tf
 from dlapps.graphs.orientation import upright
 
 # The formats by their first bytes. What is none of these, TensorFlow refuses.
-FORMATS = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n", "bmp": b"BM", "webp": b"RIFF"}
+JPEG = b"\xff\xd8\xff"
+FORMATS = {"jpeg": JPEG, "png": b"\x89PNG\r\n\x1a\n", "bmp": b"BM", "webp": b"RIFF"}
 GREY, COLOUR = 0, 2  # The kinds of PNG that have no palette and no alpha.
 
 
-def decoded(data: tf.Tensor, short_side: int = 0) -> tf.Tensor:
+def decoded(data: tf.Tensor, short_side: int | tf.Tensor = 0) -> tf.Tensor:
     """Decodes a JPEG, PNG, WebP, BMP or GIF file: upright, RGB, alpha over white, first frame.
 
     It does what `data.pictures.read_picture` does, and gives the same pixels, but for two things:
@@ -18,7 +19,8 @@ def decoded(data: tf.Tensor, short_side: int = 0) -> tf.Tensor:
 
     Args:
         data: Scalar string, the bytes of the file.
-        short_side: Pixels that the shorter side must keep, see `read_picture`; 0 for all.
+        short_side: Pixels that the shorter side must keep, see `read_picture`; 0 for all. An int32
+            scalar if it is a tensor.
 
     Returns:
         `(rows, columns, 3)` uint8.
@@ -35,15 +37,16 @@ def decoded(data: tf.Tensor, short_side: int = 0) -> tf.Tensor:
     return tf.ensure_shape(image, (None, None, 3))
 
 
-def _jpeg(data: tf.Tensor, short_side: int) -> tf.Tensor:
+def _jpeg(data: tf.Tensor, short_side: int | tf.Tensor) -> tf.Tensor:
     """Decodes a JPEG file, at a fraction of its size where that is more than enough."""
 
     def at(ratio: int) -> tf.Tensor:
         # TensorFlow's default is a faster, coarser transform, off by up to 5 of 255.
         return tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
 
-    if not short_side:
+    if isinstance(short_side, int) and not short_side:
         return at(1)
+    short_side = tf.cast(short_side, tf.float64)
     rows, columns = (
         tf.cast(side, tf.float64) for side in tf.unstack(tf.image.extract_jpeg_shape(data)[:2])
     )

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dlapps import saving
+from dlapps import runs, saving
 from dlapps.errors import UserError, reason
 
 
@@ -25,7 +25,7 @@ def is_keras(path: Path) -> bool:
             module = json.loads(archive.read("config.json")).get("module") or ""
     except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is not a Keras model, or it is damaged.") from error
-    return not str(module).startswith("dlapps.apps.")
+    return runs.app_of_module(str(module)) is None
 
 
 def keras_function(path: Path, trust: bool) -> Any:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,24 @@ def test_of_texts_the_first_is_the_answer():
     (row,) = gate.compared(check(wanted), got)
     assert row.agreement == pytest.approx(2 / 3)
     assert row.worst == "input 2: b'f' instead of b'e'"
+
+
+def test_an_app_may_say_which_answers_are_the_same():
+    asked = dataclasses.replace(check({"p": ROWS}), same=lambda wanted, got: got["p"].sum() / 10)
+    (row,) = gate.compared(asked, {"p": ROWS[:, ::-1]})
+    assert row.agreement == pytest.approx(0.3)
+
+
+def test_pixels_may_be_off_by_more(monkeypatch, tmp_path):
+    asked = dataclasses.replace(check({"p": ROWS * 500}), pixels=("p",))
+
+    def passed(off):
+        monkeypatch.setattr(gate, "_answers", lambda *_: [{"p": ROWS * 500 + off}])
+        return gate.passed("savedmodel", tmp_path, Checks("pictures", [asked]), None, False)
+
+    assert "| 5.0e-03 px" in gate.table(passed(0.005))
+    with pytest.raises(UserError, match=r"off by 0\.02, allowed is 0\.01"):
+        passed(0.02)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -110,8 +111,15 @@ def numeric(model: Captioner) -> Numeric:
             logits.append(keras.ops.cast(found, "float32"))
         return keras.ops.concatenate(logits, axis=1)
 
-    size = model.image_size
-    about = {
+    words = tf.TensorSpec((None, steps), tf.int32, "words")
+    constant = inference.with_constants(function, _images(model), words)
+    return Numeric(constant, ["logits"], _about(model), True)
+
+
+def _about(model: Captioner) -> dict[str, Any]:
+    """Returns what stands before and behind the network alone."""
+    size, steps = model.image_size, model.longest + 1
+    return {
         "labels": model.vocabulary,
         "preprocessing": {
             "image_size": size,
@@ -124,7 +132,7 @@ def numeric(model: Captioner) -> Numeric:
                 f"far, then {END}; what stands behind a word does not change what is foretold "
                 "before it",
                 "the softmax of `logits` at a place is about the word behind that place; the word "
-                f"{END} ends the caption, those in `never_said` are not to be chosen",
+                f"{END} ends the caption, {START} and {UNKNOWN} are never to be chosen",
                 "outside are the search for the likeliest caption, which begins with the start "
                 "alone and asks anew for each word, and the joining of words to a sentence; in "
                 "the savedmodel format both are inside",
@@ -137,9 +145,6 @@ def numeric(model: Captioner) -> Numeric:
         },
         "outputs": {"logits": f"float32 (batch, {steps}, {len(model.vocabulary)}), as `labels`"},
     }  # fmt: skip
-    words = tf.TensorSpec((None, steps), tf.int32, "words")
-    constant = inference.with_constants(function, _images(model), words)
-    return Numeric(constant, ["logits"], about, True)
 
 
 def checks(name: str, model: Captioner, count: int) -> Checks:

@@ -99,7 +99,7 @@ def _to_measure(
     record = runs.load(name).record
     learnt, options = record["dataset"], record["options"]
     if data is None:
-        held_out = _held_out(learnt["data"], learnt, options)
+        held_out = held_out_of(learnt["data"], learnt, options)
         if held_out is None:
             raise UserError(
                 f"{learnt['data']} has changed since the training, so its held-out pictures are no "
@@ -111,15 +111,21 @@ def _to_measure(
         # The dataset it learnt from, perhaps in another place: all but the held-out part would
         # flatter.
         with contextlib.suppress(UserError):
-            held_out = _held_out(data, learnt, options)
+            held_out = held_out_of(data, learnt, options)
             if held_out is not None:
                 note = f"It learnt from these; measured on the {len(held_out)} held out."
                 return held_out, [note]
     return examples, notes
 
 
-def _held_out(data: str, learnt: dict, options: dict) -> list[BoxedExample] | None:
-    """Returns the pictures held out in training, None if the data are not those any more."""
+def held_out_of(data: str, learnt: dict, options: dict) -> list[BoxedExample] | None:
+    """Returns the pictures that a training held out, None if the data are not those any more.
+
+    Args:
+        data: Where the dataset lies now.
+        learnt: What the run's record says of it.
+        options: Of the training.
+    """
     dataset = read_dataset(data, options["validation"], options["seed"])
     return dataset.validation if dataset.fingerprint == learnt["fingerprint"] else None
 
