@@ -126,11 +126,10 @@ def test_a_classifier_is_exported_and_checked(tmp_path, kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["onnx", "litert"])
 def test_int8_is_smaller_and_its_loss_is_measured(tmp_path, kind):
-    file = {"onnx": "model.onnx", "litert": "model.tflite"}[kind]
-    sizes = []
+    file, sizes, exports = FILES[kind], [], tmp_path / "exports"
     for words in ((), ("--quantize",)):
         done = dlapps(
-            "export", "shakespeare", "--format", kind, "-o", tmp_path, "--inputs", "8", *words
+            "export", "shakespeare", "--format", kind, "-o", exports, "--inputs", "8", *words
         )
         assert done.exit_code == 0, done.output
         assert "accuracy" in done.stderr
