@@ -21,7 +21,7 @@ class Client:
 
     def ask(self, method, path, body=None, headers=None):
         """Returns the status, what the JSON of the answer says, and its headers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         try:
             connection.request(method, path, data, headers or {})

@@ -1,9 +1,10 @@
+import http.client
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import threading
 
 import pytest
 from click.testing import CliRunner
@@ -100,23 +101,17 @@ def test_at_sigterm_what_has_begun_is_ended(tmp_path):
     ) as process:  # fmt: skip
         said = process.stderr.readline()
         port = int(re.search(r"Serving letters at http://127.0.0.1:(\d+)/", said)[1])
-        client, found = Client(port), []
         row = {"prompts": "a", "length": 2000, "temperature": 1.0, "seed": 1}
-
-        def ask():
-            found.append(
-                client.predict(
-                    {"instances": [row]}, "letters", Authorization="Bearer 0123456789abcdef"
-                )
-            )
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        threading.Event().wait(0.05)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        headers = {"Authorization": "Bearer 0123456789abcdef"}
+        body = json.dumps({"instances": [row]})
+        connection.request("POST", "/v1/models/letters:predict", body, headers)
+        Client(port).ask("GET", "/healthz")  # When it is answered, the one before has begun.
         process.send_signal(signal.SIGTERM)
-        thread.join()
+        answer = connection.getresponse()
+        found = json.loads(answer.read())
+        connection.close()
         assert process.wait(60) == 0
         assert process.stderr.read() == ""
-    status, answer = found[0]
-    assert status == 200, answer
-    assert len(answer["predictions"][0]["texts"]) == 2000
+    assert answer.status == 200, found
+    assert len(found["predictions"][0]["texts"]) == 2000
