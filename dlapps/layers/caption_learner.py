@@ -45,7 +45,8 @@ class CaptionLearner(keras.Model):
         self.standardization = captioner.standardization
         self.network = captioner.network if looks else None
         self.chance = keras.random.SeedGenerator(0)
-        self.done = self.add_weight((), "zeros", trainable=False, dtype="int32", name="steps")
+        # Not a scalar, which a saved state would give back as a plain number.
+        self.done = self.add_weight((1,), "zeros", trainable=False, dtype="int32", name="steps")
 
     def build(self, inputs_shape):
         self.built = True
@@ -67,7 +68,7 @@ class CaptionLearner(keras.Model):
     def _with_own(self, regions, words):
         """Returns words of which some are what it would have said itself."""
         self.done.assign_add(1)
-        part = self.own_words * ops.minimum(self.done / self.steps, 1.0)
+        part = self.own_words * ops.minimum(self.done[0] / self.steps, 1.0)
         logits, _ = self.teller.read(regions, words, training=True)
         own = ops.cast(ops.argmax(ops.stop_gradient(logits), axis=-1), "int32")
         own = ops.concatenate([words[:, :1], own[:, :-1]], axis=1)

@@ -1,8 +1,11 @@
 """Drawn pictures with captions, and a model that knows them by heart."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
+from dlapps.apps.caption.data import read_dataset
 from dlapps.cli import cli
 from tests.apps.caption.shapes import TINY, write_captioned
 
@@ -25,7 +28,7 @@ def dlapps():
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """A run folder of a captioner that knows its pictures by heart, and those pictures."""
+    """A run folder of a captioner that knows pictures by heart, and a folder of those."""
     root = tmp_path_factory.mktemp("trained")
     data = write_captioned(root / "shapes", copies=1)
     words = ["caption", "--train", data, *TINY, "--overfit-batches", 2, "--run", root / "run"]
@@ -33,7 +36,8 @@ def trained(tmp_path_factory):
         patch.setenv("DLAPPS_CACHE", str(root / "cache"))
         result = CliRunner().invoke(cli, [str(word) for word in words])
     assert result.exit_code == 0, result.output
-    return root / "run", data
+    learnt = [Path(each.name).stem.split("-") for each in read_dataset(str(data)).train]
+    return root / "run", write_captioned(root / "learnt", 1, kinds=[(k, c) for c, k, _ in learnt])
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 
 COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220), "green": (20, 170, 40)}
 KINDS = ("disc", "square")
+EVERY = [(kind, colour) for kind in KINDS for colour in COLOURS]
 # A small decoder, for the smallest images.
 TINY = [
     "--image-size", 64, "--units", 48, "--embedding", 24, "--attention", 24, "--min-count", 1,
@@ -31,16 +32,15 @@ def captions(kind, colour):
     return f"A {colour} {kind} on a wall .", f"There is one {colour} {kind} ."
 
 
-def write_captioned(root, copies=2, first=0, table="captions.csv"):
-    """Writes `root/captions.csv` and the pictures of every kind and colour beside it."""
+def write_captioned(root, copies=2, first=0, table="captions.csv", kinds=EVERY):
+    """Writes `root/captions.csv` and the pictures of these kinds and colours beside it."""
     root.mkdir(parents=True, exist_ok=True)
     with (root / table).open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["image", "caption"])
         for number in range(copies):
-            for kind in KINDS:
-                for colour in COLOURS:
-                    name = f"{colour}-{kind}-{number}.png"
-                    draw(kind, colour, first + 100 * number + len(name)).save(root / name)
-                    rows.writerows([name, text] for text in captions(kind, colour))
+            for kind, colour in kinds:
+                name = f"{colour}-{kind}-{number}.png"
+                draw(kind, colour, first + 100 * number + len(name)).save(root / name)
+                rows.writerows([name, text] for text in captions(kind, colour))
     return root

@@ -68,7 +68,7 @@ def test_a_strip_is_light_where_it_was_looked_at():
 
 
 def test_a_text_is_cut_into_few_lines():
-    assert render.folded("a dog runs over the grass", 12, 2) == "a dog runs\nover the gra…"
+    assert render.folded("a dog runs over the grass", 12, 2) == "a dog runs\nover the…"
     assert render.folded("a dog", 12, 2) == "a dog"
     assert render.folded("", 12, 2) == ""
 

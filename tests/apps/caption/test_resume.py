@@ -84,9 +84,9 @@ def test_killed_within_an_epoch_and_resumed_it_ends_bit_for_bit_as_if_never_stop
     words = ["--train", data, *TINY, "--epochs", 3, "--deterministic", "--patience", 9, "--run"]
     environment = {**os.environ, "DLAPPS_CACHE": str(tmp_path / "cache")}
 
-    def start(*arguments):
+    def start(*arguments, errors=subprocess.DEVNULL):
         command = [sys.executable, "-W", "ignore", "-c", SCRIPT, *map(str, arguments)]
-        return subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=errors)
 
     assert start(*words, "whole").wait() == 0
     process, path = start(*words, "killed"), tmp_path / "killed" / runs.CHECKPOINT
@@ -94,7 +94,7 @@ def test_killed_within_an_epoch_and_resumed_it_ends_bit_for_bit_as_if_never_stop
         pass
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    again = start("--resume", "killed")
+    again = start("--resume", "killed", errors=subprocess.PIPE)
     _, said = again.communicate()
     assert again.returncode == 0, said
     assert b"Going on with phase 'decoder' at epoch 2, step " in said
