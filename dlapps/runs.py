@@ -228,8 +228,8 @@ def app_of(name: str) -> str:
     if path.suffix == ".keras" and path.is_file():
         return _app_of_file(path)
     built_in = {model.name: model.app for model in builtin.MODELS if model.app != "backbone"}
-    if not path.exists() and name in built_in:
-        return built_in[name]
+    if name in built_in and not (path / RECORD).is_file():
+        return built_in[name]  # Also where a dataset beside is called so, such as coco/.
     if not path.exists() and path.parent == Path() and (hint := nearest(name, built_in)):
         raise UserError(f"There is no run or model '{name}'.{hint}")
     return str(load(path).record["app"])

@@ -45,14 +45,13 @@ def load(name: str, kind: type[Model], built_in: Mapping[str, Callable[[], Model
         UserError: If it is none of these, or of another class.
     """
     path = Path(name)
-    if not path.exists():
-        if name in built_in:
-            return built_in[name]()
-        if path.parent == Path() and path.suffix != ".keras":
-            raise UserError(
-                f"There is no model '{name}'.{nearest(name, built_in)} "
-                "Give a run folder, a .keras file or a name that 'dlapps models' lists."
-            )
+    if name in built_in and not (path / runs.RECORD).is_file():
+        return built_in[name]()  # Also where a dataset beside is called so, such as coco/.
+    if not path.exists() and path.parent == Path() and path.suffix != ".keras":
+        raise UserError(
+            f"There is no model '{name}'.{nearest(name, built_in)} "
+            "Give a run folder, a .keras file or a name that 'dlapps models' lists."
+        )
     if path.suffix in LEGACY and path.is_file():
         raise UserError(
             f"{path} is a legacy file, which may hold code that runs when it is loaded. The apps "

@@ -68,7 +68,7 @@ class CaptionLearner(keras.Model):
     def _with_own(self, regions, words):
         """Returns words of which some are what it would have said itself."""
         self.done.assign_add(1)
-        part = self.own_words * ops.minimum(self.done[0] / self.steps, 1.0)
+        part = self.own_words * ops.minimum(ops.cast(self.done[0], "float32") / self.steps, 1.0)
         logits, _ = self.teller.read(regions, words, training=True)
         own = ops.cast(ops.argmax(ops.stop_gradient(logits), axis=-1), "int32")
         own = ops.concatenate([words[:, :1], own[:, :-1]], axis=1)

@@ -23,6 +23,9 @@ def test_the_end_reads_every_stage(depth):
 @pytest.mark.parametrize("depth", [1, 2])
 def test_a_cell_sees_as_far_as_the_convolutions_reach(depth):
     layer = CSPBlock(8, depth)
+    layer.build((None, 15, 15, 3))
+    for weight in layer.trainable_variables:  # Nothing is rectified away.
+        weight.assign(np.abs(weight) + 0.01)
     grid = np.zeros((1, 15, 15, 3), np.float32)
     before = np.asarray(layer(grid))
     grid[0, 7, 7] = 1

@@ -34,7 +34,7 @@ def test_writes_what_the_trained_model_writes(cell, variant):
             found = functions[check.signature](**check.inputs)
         for row in gate.compared(check, {name: each.numpy() for name, each in found.items()}):
             assert row.agreement in (None, 1), row
-            assert row.difference is None or row.difference < 1e-5, row
+            assert row.difference is None or row.difference < 1e-4, row
 
 
 def test_goes_on_with_prompts_of_any_length(write):
@@ -65,7 +65,7 @@ def test_a_row_does_not_depend_on_its_neighbours():
     [
         pytest.param(("a", -1, 1.0, 1), "length must not be negative", id="length"),
         pytest.param(("a", 1, 0.0, 1), "temperature must be above 0", id="temperature"),
-        pytest.param((b"\xff", 1, 1.0, 1), "UTF-8", id="not-text"),
+        pytest.param((b"\xff", 1, 1.0, 1), "Invalid formatting", id="not-text"),
     ],
 )
 def test_refuses_what_cannot_be_meant(write, row, message):
