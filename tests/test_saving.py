@@ -91,7 +91,7 @@ def test_a_built_in_model_is_made_by_its_name(model, tmp_path):
     (tmp_path / "small").mkdir()  # A dataset may be called so, too; only a run counts first.
     assert saving.load("small", Small, {"small": lambda: model}) is model
     (tmp_path / "small" / "run.json").write_text('{"app": "classify"}')
-    with pytest.raises(UserError, match="small holds no model.keras yet"):
+    with pytest.raises(UserError, match="small holds no model"):
         saving.load("small", Small, {"small": lambda: model})
 
 
