@@ -53,7 +53,7 @@ def test_answers_as_the_trained_model_does(model, functions, monkeypatch):
             assert row.agreement in (None, 1), row
             # Float32 rounds logits of 40, as this model has them, more coarsely than those of 1.
             size = 1 if row.difference is None else np.abs(check.expected[row.output]).max()
-            assert row.difference is None or row.difference < 1e-5 * max(1, size), row
+            assert row.difference is None or row.difference < 1e-4 * max(1, size), row
 
 
 def test_pictures_of_differing_sizes_go_together(functions):
