@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "apps": {
         "commands",
         "saving",
+        "held_out",
         "inference",
         "serving",
         "graphs",
@@ -63,6 +64,7 @@ MAY_IMPORT = {
     "precision": {"layers", "files", "errors"},
     "filters": set(),
     "saving": {"runs", *READERS},
+    "held_out": {"runs", "errors"},
     "runs": {"errors", "files", "weights.builtin"},
     "backbones": {"layers", "weights", "darknet", "errors", "terminal"},
     "darknet": {"layers", "weights", "errors"},

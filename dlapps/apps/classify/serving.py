@@ -9,12 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from dlapps import inference, runs
-from dlapps.apps.classify.evaluate import held_out_of
+from dlapps.apps.classify.data import read_dataset
 from dlapps.apps.classify.model import ImageClassifier
 from dlapps.apps.classify.predict import answers
 from dlapps.data import samples
 from dlapps.data.pictures import Source, centre_crop, pictures_refused, read_picture
 from dlapps.graphs import pictures, resampling
+from dlapps.held_out import held_out_of
 from dlapps.serving import DEFAULT, NUMERIC, Check, Checks, Limits, Numeric
 
 BEST = 5
@@ -160,8 +161,7 @@ def _sources(name: str, count: int) -> tuple[str, list[Source], np.ndarray | Non
     """Returns where pictures come from, the pictures, and their labels if they are known."""
     if (Path(name) / runs.RECORD).is_file():
         record = runs.load(name).record
-        learnt = record["dataset"]
-        found = held_out_of(learnt["data"], learnt, record["options"])
+        found = held_out_of(record["dataset"]["data"], record, read_dataset)
         if found is not None:
             chosen = [
                 found[k] for k in np.unique(np.linspace(0, len(found) - 1, count).astype(int))

@@ -1,13 +1,12 @@
 """Measures the detector on pictures whose boxes are known."""
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dlapps import drawing, files, plots, runs, terminal
+from dlapps import drawing, files, held_out, plots, terminal
 from dlapps.apps.detect import metrics, render
 from dlapps.apps.detect.data import read_dataset, read_examples
 from dlapps.apps.detect.model import load_model
@@ -46,7 +45,9 @@ def evaluate(name: str, data: str | None, output: Path | None, strict: bool = Fa
         UserError: If the model or the data is at fault.
     """
     model = load_model(name)
-    examples, notes = _to_measure(name, data, model.labels)
+    examples, notes = held_out.to_measure(
+        name, data, lambda data: read_examples(data, model.labels), read_dataset
+    )
     if output is not None:
         files.writable_folder(output)
     for text in notes:
@@ -86,48 +87,6 @@ def look(
             found.append(boxes)
             advance(1)
     return read, found, {examples[k].name: why for k, why in bad.items()}
-
-
-def _to_measure(
-    name: str, data: str | None, labels: Sequence[str]
-) -> tuple[list[BoxedExample], list[str]]:
-    is_run = (Path(name) / runs.RECORD).is_file()
-    if not is_run:
-        if data is None:
-            raise UserError(f"{name} is not a run, so DATA is needed: what to measure it on.")
-        return read_examples(data, labels)
-    record = runs.load(name).record
-    learnt, options = record["dataset"], record["options"]
-    if data is None:
-        held_out = held_out_of(learnt["data"], learnt, options)
-        if held_out is None:
-            raise UserError(
-                f"{learnt['data']} has changed since the training, so its held-out pictures are no "
-                "longer known. Name the DATA to measure on."
-            )
-        return held_out, [f"Measured on the {len(held_out)} pictures held out in training."]
-    examples, notes = read_examples(data, labels)
-    if len(examples) == learnt["train"] + learnt["validation"]:
-        # The dataset it learnt from, perhaps in another place: all but the held-out part would
-        # flatter.
-        with contextlib.suppress(UserError):
-            held_out = held_out_of(data, learnt, options)
-            if held_out is not None:
-                note = f"It learnt from these; measured on the {len(held_out)} held out."
-                return held_out, [note]
-    return examples, notes
-
-
-def held_out_of(data: str, learnt: dict, options: dict) -> list[BoxedExample] | None:
-    """Returns the pictures that a training held out, None if the data are not those any more.
-
-    Args:
-        data: Where the dataset lies now.
-        learnt: What the run's record says of it.
-        options: Of the training.
-    """
-    dataset = read_dataset(data, options["validation"], options["seed"])
-    return dataset.validation if dataset.fingerprint == learnt["fingerprint"] else None
 
 
 def _plot(result: metrics.Evaluation, labels: Sequence[str], folder: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlapps import inference, runs
-from dlapps.apps.detect.evaluate import held_out_of
+from dlapps.apps.detect.data import read_dataset
 from dlapps.apps.detect.model import YOLODetector
 from dlapps.apps.detect.predict import BATCH, Search, predict
 from dlapps.boxes.agreement import agreement
@@ -18,6 +18,7 @@ from dlapps.data.inputs import Input
 from dlapps.data.pictures import Source, pictures_refused, read_picture
 from dlapps.data.views import looked
 from dlapps.graphs import letterboxing, pictures
+from dlapps.held_out import held_out_of
 from dlapps.layers.non_max_suppression import NonMaxSuppression
 from dlapps.serving import DEFAULT, NUMERIC, Arrays, Check, Checks, Limits, Numeric
 
@@ -212,8 +213,7 @@ def _sources(name: str, count: int) -> tuple[str, list[Source]]:
     """Returns where pictures come from, and the pictures."""
     if (Path(name) / runs.RECORD).is_file():
         record = runs.load(name).record
-        learnt = record["dataset"]
-        found = held_out_of(learnt["data"], learnt, record["options"])
+        found = held_out_of(record["dataset"]["data"], record, read_dataset)
         if found is not None:
             chosen = np.unique(np.linspace(0, len(found) - 1, count).astype(int))
             return "pictures held out in training", [found[k].source for k in chosen]
