@@ -23,6 +23,7 @@ from dlapps.filters import first_filters
 from dlapps.interruption import interruptible
 from dlapps.report.page import reported
 from dlapps.resuming import resumed
+from dlapps.trimming import trimmed
 
 # Of more held-out pictures, only as many are looked at for examples right and wrong.
 DRAWN_FROM = 512
@@ -87,7 +88,7 @@ def _train(data: str, mode: str, config: Config, strict: bool, run: runs.Run | N
 def _trained(
     whole: Dataset, data: str, mode: str, config: Config, strict: bool, run: runs.Run | None
 ) -> runs.Run:
-    dataset = _trimmed(whole, config)
+    dataset = trimmed(whole, config)
     if config.image_size == "auto":
         config = dataclasses.replace(config, image_size=fitting_size(dataset.train))
     dropout = config.finetune_dropout if mode == "finetune" else config.dropout
@@ -167,23 +168,6 @@ def _draw(
     filters = first_filters(model)
     if filters:
         files.write(run.folder / "filters.png", filters)
-
-
-def _trimmed(dataset: Dataset, config: Config) -> Dataset:
-    if config.fast_dev_run:
-        few = config.batch_size
-        return dataclasses.replace(
-            dataset, train=dataset.train[:few], validation=dataset.validation[:few]
-        )
-    if config.overfit_batches:
-        few = config.overfit_batches * config.batch_size
-        chosen = np.random.default_rng(config.seed).permutation(len(dataset.train))[:few]
-        same = [dataset.train[k] for k in chosen]
-        note = f"Learning {len(same)} pictures by heart; validation is the same pictures."
-        return dataclasses.replace(
-            dataset, train=same, validation=same, notes=[*dataset.notes, note]
-        )
-    return dataset
 
 
 def _readable(

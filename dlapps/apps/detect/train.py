@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from dlapps import backbones, precision, runs, saving, terminal
@@ -19,6 +18,7 @@ from dlapps.errors import UserError
 from dlapps.interruption import interruptible
 from dlapps.report.page import reported
 from dlapps.resuming import resumed
+from dlapps.trimming import trimmed
 
 
 def train(data: str, mode: str, config: Config, start: str | None = None) -> runs.Run:
@@ -87,7 +87,7 @@ def _trained(
     whole: Dataset, data: str, mode: str, config: Config, start: str | None,
     before: YOLODetector | None, run: runs.Run | None,
 ) -> runs.Run:  # fmt: skip
-    dataset = _trimmed(whole, config)
+    dataset = trimmed(whole, config)
     size = int(config.image_size)
     model = (
         adapted(before, dataset.labels, size)
@@ -153,20 +153,3 @@ def _without(dataset: Dataset, why: dict[str, str]) -> Dataset:
     if not left.train or not left.validation:
         raise UserError("No picture of the dataset can be read.")
     return left
-
-
-def _trimmed(dataset: Dataset, config: Config) -> Dataset:
-    if config.fast_dev_run:
-        few = config.batch_size
-        return dataclasses.replace(
-            dataset, train=dataset.train[:few], validation=dataset.validation[:few]
-        )
-    if config.overfit_batches:
-        few = config.overfit_batches * config.batch_size
-        chosen = np.random.default_rng(config.seed).permutation(len(dataset.train))[:few]
-        same = [dataset.train[k] for k in chosen]
-        note = f"Learning {len(same)} pictures by heart; validation is the same pictures."
-        return dataclasses.replace(
-            dataset, train=same, validation=same, notes=[*dataset.notes, note]
-        )
-    return dataset
