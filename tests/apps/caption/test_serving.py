@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from dlapps.apps.caption import serving
+from dlapps.apps.caption.data import read_dataset
 from dlapps.apps.caption.model import END, START, load_model, new_model
 from dlapps.apps.caption.predict import spoken
 from dlapps.data.words import sentence
@@ -90,14 +91,14 @@ def test_what_stands_behind_a_word_does_not_change_what_is_foretold_before_it(mo
 
 
 def test_the_check_of_a_run_asks_about_what_it_held_out(trained):
-    run, data = trained
+    run, _ = trained
     model = load_model(str(run))
     checks = serving.checks(str(run), model, 3)
     assert checks.source == "pictures held out in training"
-    own = {path.read_bytes() for path in data.glob("*.png")}
+    held_out = read_dataset(str(run.parent / "shapes")).validation
     asked = [*checks.each[0].inputs["images"]]
     assert asked
-    assert {*asked} <= own
+    assert {*asked} <= {each.source.read_bytes() for each in held_out}
 
 
 def test_a_run_whose_pictures_are_gone_is_checked_on_other_photos(trained, monkeypatch):
