@@ -1,9 +1,7 @@
 """Shows captions and evaluations as text, JSON and pictures."""
 
 import base64
-import csv
 import html
-import io
 import json
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +15,7 @@ from dlapps.apps.caption.data import Dataset
 from dlapps.data.inputs import Input
 from dlapps.data.pictures import Source, read_picture
 from dlapps.data.vocabulary import SPECIAL
+from dlapps.output import csv_lines, json_lines, json_list
 
 TILE = 160  # pixels of one side of a picture in a strip
 COLUMNS = 6
@@ -53,32 +52,30 @@ def lines(predictions: Iterable[Prediction], format_: str, names: Sequence[str])
         format_: "table", "json", "jsonl" or "csv".
         names: Names of all the inputs, for the width of the table.
 
-    Yields:
+    Returns:
         Lines without their ends.
     """
     if format_ == "json":
-        yield json.dumps([as_json(p) for p in predictions], indent=2, ensure_ascii=False)
-    elif format_ == "jsonl":
-        for prediction in predictions:
-            yield json.dumps(as_json(prediction), ensure_ascii=False)
-    elif format_ == "csv":
-        yield _csv_row(["path", "rank", "caption", "log_probability"])
-        for prediction in predictions:
-            for rank, (text, log) in enumerate(prediction.captions, start=1):
-                yield _csv_row([prediction.input.name, rank, text, f"{log:.4f}"])
-    else:
-        width = min(max(map(len, names), default=0), 60)
-        for prediction in predictions:
-            name = prediction.input.name
-            for text, _ in prediction.captions:
-                yield f"{name:<{width}}  {text}"
-                name = ""
+        return json_list(map(as_json, predictions))
+    if format_ == "jsonl":
+        return json_lines(map(as_json, predictions))
+    if format_ == "csv":
+        return csv_lines(["path", "rank", "caption", "log_probability"], _csv_rows(predictions))
+    return _table_rows(predictions, min(max(map(len, names), default=0), 60))
 
 
-def _csv_row(cells: list) -> str:
-    file = io.StringIO()
-    csv.writer(file, lineterminator="").writerow(cells)
-    return file.getvalue()
+def _csv_rows(predictions: Iterable[Prediction]) -> Iterator[list]:
+    for prediction in predictions:
+        for rank, (text, log) in enumerate(prediction.captions, start=1):
+            yield [prediction.input.name, rank, text, f"{log:.4f}"]
+
+
+def _table_rows(predictions: Iterable[Prediction], width: int) -> Iterator[str]:
+    for prediction in predictions:
+        name = prediction.input.name
+        for text, _ in prediction.captions:
+            yield f"{name:<{width}}  {text}"
+            name = ""
 
 
 def dataset_line(dataset: Dataset, vocabulary: Sequence[str], min_count: int) -> str:

@@ -1,8 +1,5 @@
 """Shows predictions and evaluations as text, JSON and pictures."""
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +9,7 @@ from PIL import Image, ImageDraw
 from dlapps.apps.classify.data import Dataset
 from dlapps.data.inputs import Input
 from dlapps.drawing import INK, PAPER, fitting, font
+from dlapps.output import csv_lines, json_lines, json_list
 
 
 @dataclass(frozen=True)
@@ -41,36 +39,30 @@ def lines(predictions: Iterable[Prediction], format_: str, names: Sequence[str])
         format_: "table", "json", "jsonl" or "csv".
         names: Names of all the inputs, for the width of the table.
 
-    Yields:
+    Returns:
         Lines without their ends.
     """
     if format_ == "json":
-        yield json.dumps([as_json(p) for p in predictions], indent=2, ensure_ascii=False)
-    elif format_ == "jsonl":
-        for prediction in predictions:
-            yield json.dumps(as_json(prediction), ensure_ascii=False)
-    elif format_ == "csv":
-        yield _csv_row(["path", "rank", "label", "probability"])
-        for prediction in predictions:
-            for rank, (label, p) in enumerate(prediction.classes, start=1):
-                yield _csv_row([prediction.input.name, rank, label, f"{p:.6f}"])
-    else:
-        width = min(max(map(len, names), default=0), 60)
-        for prediction in predictions:
-            yield from _table_rows(prediction, width)
+        return json_list(map(as_json, predictions))
+    if format_ == "jsonl":
+        return json_lines(map(as_json, predictions))
+    if format_ == "csv":
+        return csv_lines(["path", "rank", "label", "probability"], _csv_rows(predictions))
+    return _table_rows(predictions, min(max(map(len, names), default=0), 60))
 
 
-def _csv_row(cells: list) -> str:
-    file = io.StringIO()
-    csv.writer(file, lineterminator="").writerow(cells)
-    return file.getvalue()
+def _csv_rows(predictions: Iterable[Prediction]) -> Iterator[list]:
+    for prediction in predictions:
+        for rank, (label, p) in enumerate(prediction.classes, start=1):
+            yield [prediction.input.name, rank, label, f"{p:.6f}"]
 
 
-def _table_rows(prediction: Prediction, width: int) -> Iterator[str]:
-    name = prediction.input.name
-    for label, p in prediction.classes:
-        yield f"{name:<{width}}  {p:7.1%}  {label}"
-        name = ""
+def _table_rows(predictions: Iterable[Prediction], width: int) -> Iterator[str]:
+    for prediction in predictions:
+        name = prediction.input.name
+        for label, p in prediction.classes:
+            yield f"{name:<{width}}  {p:7.1%}  {label}"
+            name = ""
 
 
 def dataset_line(dataset: Dataset) -> str:

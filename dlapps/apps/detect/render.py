@@ -1,8 +1,5 @@
 """Shows predictions and evaluations as text, JSON and pictures."""
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +15,7 @@ from dlapps.data.boxed import BoxedExample
 from dlapps.data.inputs import Input
 from dlapps.data.videos import Frame, Video
 from dlapps.drawing import Mark, boxed, colour_of
+from dlapps.output import csv_lines, json_lines, json_list
 
 
 @dataclass(frozen=True)
@@ -72,24 +70,17 @@ def lines(
         inputs: All the inputs, for the width of the table.
         labels: Names of the model's classes.
 
-    Yields:
+    Returns:
         Lines without their ends.
     """
     if format_ in ("json", "coco"):
-        yield from _json_list(_records(predictions, format_, labels))
-    elif format_ == "jsonl":
-        for prediction in predictions:
-            yield json.dumps(as_json(prediction, labels), ensure_ascii=False)
-    elif format_ == "csv":
-        yield _csv_row(["path", "seconds", "label", "score", "left", "top", "right", "bottom"])
-        for prediction in predictions:
-            seconds = _time(prediction).get("seconds", "")
-            for box, score, label in _rows(prediction, labels):
-                yield _csv_row([prediction.input.name, seconds, label, f"{score:.6f}", *box])
-    else:
-        width = min(max(map(_width, inputs), default=0), 60)
-        for prediction in predictions:
-            yield from _table_rows(prediction, labels, width)
+        return json_list(_records(predictions, format_, labels))
+    if format_ == "jsonl":
+        return json_lines(_records(predictions, format_, labels))
+    if format_ == "csv":
+        names = ["path", "seconds", "label", "score", "left", "top", "right", "bottom"]
+        return csv_lines(names, _csv_rows(predictions, labels))
+    return _table_rows(predictions, labels, min(max(map(_width, inputs), default=0), 60))
 
 
 def _width(one: Input) -> int:
@@ -100,43 +91,33 @@ def _records(
     predictions: Iterable[Prediction], format_: str, labels: Sequence[str]
 ) -> Iterator[dict]:
     for prediction in predictions:
-        if format_ == "json":
-            yield as_json(prediction, labels)
-        else:
+        if format_ == "coco":
             one = (prediction.boxes, prediction.scores, prediction.labels)
             yield from coco_results(stem(prediction.input), *one, labels)
+        else:
+            yield as_json(prediction, labels)
 
 
-def _json_list(records: Iterable[dict]) -> Iterator[str]:
-    """Writes a list one record at a time, for a video has many."""
-    before = None
-    yield "["
-    for record in records:
-        if before is not None:
-            yield f"{before},"
-        text = json.dumps(record, indent=2, ensure_ascii=False)
-        before = "  " + text.replace("\n", "\n  ")
-    if before is not None:
-        yield before
-    yield "]"
+def _csv_rows(predictions: Iterable[Prediction], labels: Sequence[str]) -> Iterator[list]:
+    for prediction in predictions:
+        seconds = _time(prediction).get("seconds", "")
+        for box, score, label in _rows(prediction, labels):
+            yield [prediction.input.name, seconds, label, f"{score:.6f}", *box]
 
 
-def _csv_row(cells: list) -> str:
-    file = io.StringIO()
-    csv.writer(file, lineterminator="").writerow(cells)
-    return file.getvalue()
-
-
-def _table_rows(prediction: Prediction, labels: Sequence[str], width: int) -> Iterator[str]:
-    name = prediction.input.name
-    for seconds in _time(prediction).values():
-        name += f" ({seconds:.2f} s)"
-    if not len(prediction.boxes):
-        yield f"{name:<{width}}  nothing found"
-    for box, score, label in _rows(prediction, labels):
-        place = " ".join(f"{round(x):5d}" for x in box)
-        yield f"{name:<{width}}  {score:6.1%}  {place}  {label}"
-        name, width = "", max(width, len(name))
+def _table_rows(
+    predictions: Iterable[Prediction], labels: Sequence[str], width: int
+) -> Iterator[str]:
+    for prediction in predictions:
+        name, wide = prediction.input.name, width
+        for seconds in _time(prediction).values():
+            name += f" ({seconds:.2f} s)"
+        if not len(prediction.boxes):
+            yield f"{name:<{wide}}  nothing found"
+        for box, score, label in _rows(prediction, labels):
+            place = " ".join(f"{round(x):5d}" for x in box)
+            yield f"{name:<{wide}}  {score:6.1%}  {place}  {label}"
+            name, wide = "", max(wide, len(name))
 
 
 def stem(one: Input) -> str:

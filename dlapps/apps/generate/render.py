@@ -1,12 +1,10 @@
 """Shows texts and evaluations as text and JSON."""
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
 
 from dlapps.apps.generate.data import Corpus, shown
 from dlapps.apps.generate.metrics import bits
+from dlapps.output import csv_lines, json_lines, json_list
 
 BETWEEN = "---"
 ABOUT = {
@@ -37,17 +35,15 @@ def lines(written: Sequence[dict], format_: str) -> str:
         format_: "json", "jsonl" or "csv".
     """
     if format_ == "json":
-        return json.dumps(written, indent=2, ensure_ascii=False)
+        return "\n".join(json_list(written))
     if format_ == "jsonl":
-        return "\n".join(json.dumps(each, ensure_ascii=False) for each in written)
-    file = io.StringIO()
-    # All quoted: of a lone carriage return, Python 3.11 does not see that it has to be.
-    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow(["prompt", "sample", "text"])
-    for each in written:
-        for number, text in enumerate(each["texts"], start=1):
-            writer.writerow([each["prompt"], number, text])
-    return file.getvalue().rstrip("\n")
+        return "\n".join(json_lines(written))
+    rows = [
+        [each["prompt"], number, text]
+        for each in written
+        for number, text in enumerate(each["texts"], start=1)
+    ]
+    return "\n".join(csv_lines(["prompt", "sample", "text"], rows))
 
 
 def corpus_line(corpus: Corpus, nats: Mapping[str, float]) -> str:

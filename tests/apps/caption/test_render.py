@@ -27,7 +27,7 @@ def test_a_table_has_the_name_once():
 
 
 def test_programs_get_text_and_log_probability():
-    first, second = json.loads(lines("json")[0])
+    first, second = json.loads("\n".join(lines("json")))
     assert first == {
         "path": "a.jpg",
         "captions": [
