@@ -5,7 +5,8 @@
 Two copies of each network train in turn, an epoch each, in one process; the cost is the median
 over the pairs of how much longer the epoch with monitors took, validation left out. Epochs have the
 steps that they have in real trainings: fine-tuning on 2135 pictures, a head on two views of them,
-the default char-RNN on a megabyte of text.
+the default char-RNN on a megabyte of text, a detector on 205 pictures, a decoder of captions of
+Flickr8k's length.
 """
 
 import argparse
@@ -20,7 +21,9 @@ import numpy as np
 import tensorflow as tf
 
 from dlapps import terminal
+from dlapps.apps.caption import model as caption
 from dlapps.apps.classify.model import new_model
+from dlapps.apps.detect import model as detect
 from dlapps.apps.generate.model import CharRNN
 from dlapps.callbacks.activation_monitor import ActivationMonitor
 from dlapps.callbacks.divergence_guard import DivergenceGuard
@@ -32,6 +35,7 @@ from dlapps.callbacks.progress import Progress
 from dlapps.callbacks.run_recorder import RunRecorder
 from dlapps.callbacks.update_ratio_logger import UpdateRatioLogger
 from dlapps.data.array_batches import untuned
+from dlapps.layers.caption_learner import CaptionLearner
 from dlapps.optimizers import optimizer
 
 
@@ -81,7 +85,7 @@ def monitors(folder, look_at, steps):
     return [*found, FullStateCheckpoint(folder / "state.npz", companions, steps=steps)]
 
 
-def measure(make, data, look_at, epochs, steps, **compile_settings):
+def measure(make, loss, data, look_at, epochs, steps, **compile_settings):
     """Returns the times of the epochs without and with monitors, in pairs."""
     shared = {"passed": threading.Condition(), "next": 0}
     sides = [Turns(shared, own) for own in range(2)]
@@ -90,10 +94,11 @@ def measure(make, data, look_at, epochs, steps, **compile_settings):
         model = make()
         model.compile(
             optimizer("adamw", 1e-5),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            loss,
             jit_compile=False,
             **compile_settings,
         )
+        model.optimizer.build(model.trainable_variables)
         watching = monitors(folder, look_at, steps) if turns.own else []
         callbacks = [turns, *watching, Passes(turns)]
         model.fit(
@@ -133,35 +138,58 @@ def head():
     return model.head
 
 
+def detector():
+    """Returns the detector as `--finetune` trains it on three kinds of cells."""
+    model = detect.new_model([*"abc"], "efficientnet_lite0", 320, 64, 1)
+    model.unfreeze(14)
+    return model
+
+
+def decoder():
+    """Returns the captioner's default decoder for as many words as Flickr8k's captions hold."""
+    words = [f"word{k}" for k in range(2500)]
+    learner = CaptionLearner(caption.new_model(words, np.ones(len(words)), {}), smoothing=0.1)
+    learner.build(None)
+    return learner
+
+
+def cases(epochs):
+    """Returns of each case what makes the model, its loss, a batch, what to look at, and so on."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (32, 224, 224, 3)).astype(np.uint8)
+    labels = rng.integers(0, 5, 32)
+    rows = rng.normal(size=(256, head().input_shape[-1])).astype(np.float32)
+    ids = rng.integers(0, 65, (32, 64)).astype(np.int32)
+    canvases = rng.integers(0, 256, (16, 320, 320, 3)).astype(np.uint8)
+    corners = rng.uniform(0, 250, (16, 32, 2)).astype(np.float32)
+    boxes = np.concatenate([corners, corners + rng.uniform(10, 70, (16, 32, 2))], -1)
+    true = boxes.astype(np.float32), rng.integers(0, 3, (16, 32)).astype(np.int32)
+    captioner = decoder().captioner
+    seen = rng.normal(size=(128, *captioner.regions(images[:1]).shape[1:])).astype(np.float16)
+    words = rng.integers(3, 2500, (128, 12)).astype(np.int32)
+    crossentropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    many, some = {"steps_per_execution": 16}, {"steps_per_execution": 8}
+    return {
+        "finetune": (finetuning, crossentropy, (images, labels), images[:8], epochs, 67, {}),
+        "head": (head, crossentropy, (rows, np.tile(labels, 8)), None, 20, 17, many),
+        "generate": (char_rnn, crossentropy, (ids, ids), ids[:8, :16], epochs, 489, some),
+        "detect": (detector, None, (canvases, true), canvases[:4], 3 * epochs, 13, {}),
+        "caption": (decoder, None, ((seen, words), words), None, epochs, 234, {}),
+    }
+
+
 def main():
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--only", choices=("finetune", "head", "generate"))
+    names = ("finetune", "head", "generate", "detect", "caption")
+    parser.add_argument("--only", choices=names)
     settings = parser.parse_args()
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (32, 224, 224, 3)).astype(np.uint8)
-    labels = rng.integers(0, 5, 32)
-    width = head().input_shape[-1]
-    rows = rng.normal(size=(256, width)).astype(np.float32)
-    ids = rng.integers(0, 65, (32, 64)).astype(np.int32)
-    cases = {
-        "finetune": (finetuning, (images, labels), images[:8], settings.epochs, 67, {}),
-        "head": (head, (rows, np.tile(labels, 8)), None, 20, 17, {"steps_per_execution": 16}),
-        "generate": (
-            char_rnn,
-            (ids, ids),
-            ids[:8, :16],
-            settings.epochs,
-            489,
-            {"steps_per_execution": 8},
-        ),
-    }
     print("training   without (ms/step)   with   cost")
-    for name, (make, batch, look_at, epochs, steps, more) in cases.items():
+    for name, (make, loss, batch, look_at, epochs, steps, more) in cases(settings.epochs).items():
         if settings.only in (None, name):
             data = untuned(tf.data.Dataset.from_tensors(batch).repeat())
-            pairs = measure(make, data, look_at, epochs, steps, **more)
+            pairs = measure(make, loss, data, look_at, epochs, steps, **more)
             without, with_all = (statistics.median(side) for side in zip(*pairs, strict=True))
             cost = statistics.median(b / a - 1 for a, b in pairs)
             unit = 1000 / steps
