@@ -17,12 +17,13 @@ def beam_search(
     read: Read, states: list[Any], start: int, end: int, longest: int, width: int = 3,
     length_power: float = 1.0, banned: tuple[int, ...] = (),
 ) -> tuple[Any, Any]:  # fmt: skip
-    """Returns the likeliest captions, the likeliest first; no three words come twice in a row.
+    """Returns the likeliest captions, the likeliest first; none repeats itself.
 
     Captions compete by the logarithm of their probability, divided by a power of their length:
     else the short ones win, which have fewer factors below 1 (Wu et al. 2016, section 7,
     https://arxiv.org/abs/1609.08144). A caption is ruled out once three words of it repeat three
-    words before (Paulus et al. 2017, section 2.5, https://arxiv.org/abs/1705.04304).
+    words before (Paulus et al. 2017, section 2.5, https://arxiv.org/abs/1705.04304), or a word the
+    one before it.
 
     Args:
         read: Goes on by one word.
@@ -59,7 +60,7 @@ def beam_search(
         divisor = ops.cast(step + 1, "float32") ** length_power
         ended = alive + logs[:, :, end]
         done = _best_of(done, (words, ended / divisor, ended), width)
-        # As many as are left when every third of a repetition is barred.
+        # As many as are left when every repetition is barred.
         enough = min(width + steps, logs.shape[-1])
         best, which = ops.top_k(logs + _never(logs, (end, *banned)), enough)
         totals = alive[:, :, None] + best + NEVER * _repeats(which, words, step)
@@ -146,7 +147,7 @@ def _never(logs: Any, banned: tuple[int, ...]) -> Any:
 
 
 def _repeats(which: Any, words: Any, step: Any) -> Any:
-    """Returns whether words would be the third of three that stand in their caption already.
+    """Returns whether words would repeat the last one, or three that stand in their caption.
 
     Args:
         which: `(batch, rows, candidates)` int.
@@ -156,16 +157,15 @@ def _repeats(which: Any, words: Any, step: Any) -> Any:
     Returns:
         `(batch, rows, candidates)` float, 1 or 0.
     """
-    if words.shape[-1] < 4:
-        return 0.0
     places = ops.arange(words.shape[-1])
     # The last two words, by a product rather than by their place, which is no constant.
     at = [ops.cast(places == step - back, "int32") for back in (2, 1)]
     before, newest = (ops.sum(words * each, axis=-1, keepdims=True) for each in at)
     same = ops.logical_and(words[:, :, :-2] == before, words[:, :, 1:-1] == newest)
     same = ops.logical_and(same, places[2:] < step)
-    thirds = ops.where(same, words[:, :, 2:], -1)
-    found = ops.cast(which, "int32")[:, :, :, None] == thirds[:, :, None, :]
+    barred = ops.where(same, words[:, :, 2:], -1)
+    barred = ops.concatenate([barred, ops.where(step > 0, newest, -1)], axis=-1)
+    found = ops.cast(which, "int32")[:, :, :, None] == barred[:, :, None, :]
     return ops.cast(ops.any(found, axis=-1), "float32")
 
 

@@ -43,7 +43,7 @@ def every_caption(table, longest):
 
 def has_repeat(ids):
     runs = [ids[k : k + 3] for k in range(len(ids) - 2)]
-    return len({*runs}) < len(runs)
+    return len({*runs}) < len(runs) or any(a == b for a, b in itertools.pairwise(ids))
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0])
@@ -53,7 +53,9 @@ def test_a_beam_wide_enough_finds_the_best_of_all_captions(power):
         reader(table), states(), START, END, longest, 81, power, banned=(START,)
     )
     scored = [
-        (log / (len(ids) + 1) ** power, ids, log) for ids, log in every_caption(table, longest)
+        (log / (len(ids) + 1) ** power, ids, log)
+        for ids, log in every_caption(table, longest)
+        if not has_repeat(ids)
     ]
     best = sorted(scored, reverse=True)[:5]
     for place, (_, ids, log) in enumerate(best):
@@ -67,10 +69,14 @@ def test_a_beam_of_one_always_takes_the_likeliest_word():
     assert [int(k) for k in words[0, 0]] == [2, 3, END, END, END, END, END]
 
 
-def test_no_three_words_come_twice_in_a_row():
-    # 2 -> 3 -> 4 -> 2 ... goes on for ever, the end hardly ever comes.
-    table = logs([[1, 1, 1, 1, 1], [1, 0, 99, 0, 0], [1, 0, 0, 99, 1], [1, 0, 1, 0, 99],
-                  [1, 0, 99, 1, 0]])  # fmt: skip
+# 2 -> 3 -> 4 -> 2 ... or 2 -> 2 ... goes on for ever, the end hardly ever comes.
+ROUND = [[1, 1, 1, 1, 1], [1, 0, 99, 0, 0], [1, 0, 0, 99, 1], [1, 0, 1, 0, 99], [1, 0, 99, 1, 0]]
+STUCK = [[1, 1, 1, 1, 1], [1, 0, 99, 0, 0], [1, 0, 99, 90, 1], [1, 0, 1, 99, 90], [1, 0, 90, 1, 99]]
+
+
+@pytest.mark.parametrize("chances", [ROUND, STUCK])
+def test_neither_a_word_nor_three_come_twice_in_a_row(chances):
+    table = logs(chances)
     for width in (1, 3):
         words, _ = beam_search(reader(table), states(), START, END, 12, width)
         for row in words[0]:

@@ -207,7 +207,7 @@ def test_the_last_epochs_of_a_training_show_single_pictures(root, monkeypatch):
     for mode in ("train", "finetune"):
         phases.learn(model, views, plain, mode, config, run, lambda: None)
     average = config.average
-    assert seen == [("head", 20, 17, average), ("head", 4, 4, 0), ("finetune", 20, 17, average)]
+    assert seen == [("head", 20, 12, average), ("head", 4, 4, 0), ("finetune", 20, 12, average)]
 
 
 @pytest.mark.parametrize(
