@@ -157,7 +157,7 @@ def _curves(runs: Sequence[Entry]) -> Section:
             numbers.heading(_title(column, columns)),
             series,
             epochs,
-            "loss" in column and any(curves.needs_logarithm(each.values) for each in series),
+            any(curves.needs_logarithm(each.values) for each in series),
         )
         for column in columns
         if (series := _series(column, runs, with_best=True))

@@ -18,8 +18,8 @@ NOT_MEASURES = {
     "clip_threshold", "clipped", "update_ratio_min", "update_ratio_mean", "update_ratio_max",
     "dead_units", "saturated",
 }  # fmt: skip
-# A loss that falls further is drawn by ratios, or its end would be a flat line.
-MAX_RATIO_OF_LOSSES = 50
+# What falls further is drawn by ratios, or its end would be a flat line.
+MAX_RATIO = 20
 
 
 def measures(history: History) -> list[str]:
@@ -31,9 +31,11 @@ def measures(history: History) -> list[str]:
 
 
 def needs_logarithm(values: Values) -> bool:
-    """Tells whether a loss falls so far that it has to be drawn by ratios."""
+    """Tells whether a measure falls so far, as a loss may, that it has to be drawn by ratios."""
     finite = [value for value in values if value is not None and math.isfinite(value)]
-    return bool(finite) and min(finite) > 0 and max(finite) / min(finite) > MAX_RATIO_OF_LOSSES
+    if not finite or min(finite) <= 0 or max(finite) <= MAX_RATIO * min(finite):
+        return False
+    return finite.index(max(finite)) < finite.index(min(finite))
 
 
 def curves(history: History, epochs: Epochs) -> Section:
@@ -59,7 +61,7 @@ def _measure(history: History, name: str, epochs: Epochs) -> Figure:
         for title, column, style in pairs
         if column in history.columns
     ]
-    log = "loss" in name and any(needs_logarithm(each.values) for each in series)
+    log = any(needs_logarithm(each.values) for each in series)
     title = numbers.heading(numbers.title(name))
     only = series[0].name if len(series) == 1 else ""
     return line_chart(f"{title} ({only})" if only else title, series, epochs, log)

@@ -50,6 +50,14 @@ def test_a_loss_that_falls_far_is_drawn_by_ratios(tmp_path, factor, unit):
     assert figures(sections(tmp_path / "a")["Curves"])["Loss"].unit == unit
 
 
+@pytest.mark.parametrize(
+    ("power", "unit"), [pytest.param(1, "", id="rises"), pytest.param(-1, "log scale", id="falls")]
+)
+def test_what_rises_far_is_drawn_as_it_is(tmp_path, power, unit):
+    make_run(tmp_path / "a", epochs(3, val_class=lambda k: 0.01 * 10.0 ** (power * k)))
+    assert figures(sections(tmp_path / "a")["Curves"])["Class (validation)"].unit == unit
+
+
 def test_the_learning_rate_is_drawn_by_ratios(tmp_path):
     make_run(tmp_path / "a", epochs(learning_rate=lambda k: 10.0**-k))
     assert figures(sections(tmp_path / "a")["Curves"])["Learning rate"].unit == "log scale"
