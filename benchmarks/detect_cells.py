@@ -11,7 +11,7 @@ Per contestant it prints
 * minutes: from start to exit, the imports included.
 
 Command:
-  python benchmarks/detect_cells.py BCCD --peer-python .bench/bin/python
+  python benchmarks/detect_cells.py BCCD --peer-python .bench/bin/python -- --augment overhead
   python benchmarks/detect_cells.py BCCD -- --backbone yolov4-tiny --epochs 40
 What follows the two dashes is handed to dlapps.
 """
@@ -41,6 +41,9 @@ PEER = Path(__file__).with_name("peer_ultralytics.py")
 @click.option("--size", type=int, default=320, show_default=True, help="Image size of both.")
 def main(data: str, more: tuple[str, ...], seed: int, peer_python: str | None, size: int) -> None:
     """Measure accuracy and time of `dlapps detect --finetune` on DATA."""
+    peer_python = peer_python and os.path.abspath(peer_python)  # Runs start in other folders.
+    # Runs start in folders of their own.
+    peer_python = peer_python and os.path.abspath(peer_python)
     with tempfile.TemporaryDirectory() as folder:
         row = trained(data, seed, size, more, Path(folder))
     rows = [row]
