@@ -30,7 +30,7 @@ def nms(boxes: torch.Tensor, scores: torch.Tensor, iou: float) -> torch.Tensor:
 
 
 try:
-    import torchvision  # noqa: F401  only to see whether it works
+    import torchvision  # Only to see whether it works.
 except RuntimeError:
     # The torchvision of PyPI is for CUDA; beside a PyTorch for CPUs its operations are missing.
     LIBRARY = torch.library.Library("torchvision", "DEF")
@@ -38,6 +38,9 @@ except RuntimeError:
         with contextlib.suppress(RuntimeError):
             LIBRARY.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     LIBRARY.impl("nms", nms, "CPU")
+    import torchvision.extension
+
+    torchvision.extension._has_ops = lambda: True
 from ultralytics import YOLO  # noqa: E402  it imports torchvision
 
 
