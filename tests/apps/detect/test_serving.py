@@ -10,8 +10,10 @@ from dlapps.darknet.detector import DarknetDetector
 from dlapps.data import samples
 from dlapps.data.inputs import Input
 from dlapps.export import gate
+from dlapps.layers.non_max_suppression import NonMaxSuppression
 from dlapps.serve import foreign
 from dlapps.serving import NUMERIC, Limits
+from dlapps.steadiness import is_steady
 from tests.apps.detect.scenes import ColourDetector, painted
 from tests.darknet import models as drawn
 from tests.graphs.files import noted, saved, smooth
@@ -84,7 +86,8 @@ def test_an_empty_batch_has_no_answers(functions):
 def test_an_answer_that_hangs_on_a_hair_is_not_asked_about():
     boxes = np.array([[[0, 0, 10, 10], [1, 0, 11, 10]]], np.float32)
     sure = [[[0.9], [0.5]], [[0.25 + 1e-6], [0.1]], [[0.9], [0.9 - 1e-6]]]
-    steady = [serving._is_steady(boxes, np.array([each], np.float32)) for each in sure]
+    suppression = NonMaxSuppression()
+    steady = [is_steady(suppression, boxes, np.array([each], np.float32)) for each in sure]
     assert steady == [True, False, False]
 
 
