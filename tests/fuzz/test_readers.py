@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.findings import FINDINGS
 from tests.fuzz.readers import READERS, attempt
 
 EXAMPLES = 60
@@ -78,6 +79,12 @@ def test_what_is_no_such_file_is_refused_in_one_line(name, bounded):
         signal.alarm(0)
 
     check()
+
+
+@pytest.mark.parametrize(("name", "data"), FINDINGS)
+def test_what_was_once_found_stays_refused_in_one_line(name, data, bounded):
+    signal.alarm(SECONDS)
+    attempt(READERS[name], data)
 
 
 @pytest.mark.parametrize("name", READERS)
