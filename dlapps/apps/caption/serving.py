@@ -95,7 +95,7 @@ class Speller:
 def numeric(model: Captioner) -> Numeric:
     """Returns the network alone, from pictures and the words read to logits.
 
-    The words of a caption are read one by one, since the loop that trains and the one that
+    The words of a caption are read without a loop, since the one that trains and the one that
     searches are more than ONNX and LiteRT can hold.
     """
     steps = model.longest + 1
@@ -103,13 +103,8 @@ def numeric(model: Captioner) -> Numeric:
     def function(images, words):
         seen = keras.ops.cast(model.regions(images, training=False), "float32")
         regions = model.standardization(seen)
-        read, states = model.teller.reader(regions), model.teller.start(regions)
-        states = [keras.ops.expand_dims(state, 1) for state in states]
-        logits = []
-        for step in range(steps):
-            found, states = read(words[:, step : step + 1], states)
-            logits.append(keras.ops.cast(found, "float32"))
-        return keras.ops.concatenate(logits, axis=1)
+        logits, _ = model.teller.read(regions, words, training=False, unroll=True)
+        return keras.ops.cast(logits, "float32")
 
     words = tf.TensorSpec((None, steps), tf.int32, "words")
     constant = inference.with_constants(function, _images(model), words)

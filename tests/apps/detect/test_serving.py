@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,7 +16,7 @@ from dlapps.layers.non_max_suppression import NonMaxSuppression
 from dlapps.serve import foreign
 from dlapps.serving import NUMERIC, Limits
 from dlapps.steadiness import is_steady
-from tests.apps.detect.scenes import ColourDetector, painted
+from tests.apps.detect.scenes import ColourDetector, painted, truth
 from tests.darknet import models as drawn
 from tests.graphs.files import noted, saved, smooth
 
@@ -56,6 +58,23 @@ def test_answers_as_the_trained_model_does(model, functions, monkeypatch):
         for row in gate.compared(check, {name: each.numpy() for name, each in found.items()}):
             assert row.agreement in (None, 1), row
             assert row.difference is None or row.difference < 1e-3, row
+
+
+def test_of_a_run_it_is_measured_how_good_the_answers_are(model, monkeypatch):
+    examples = []
+    for number, colour in enumerate(("red", "blue", "red")):
+        box = [20 + 8 * number, 30, 180, 150]
+        file = saved(painted((320, 200 + 40 * number), [box], [colour]), "PNG")
+        known = truth([box], [("red", "blue").index(colour)])
+        examples.append(dataclasses.replace(known, source=file))
+    monkeypatch.setattr(serving, "held_out", lambda *_: examples)
+    check = serving.checks("a-run", model, 3).each[-1]
+    assert check.signature == NUMERIC
+    assert check.measured == "mAP50"
+    assert check.measure(check.expected, check.truth) == pytest.approx(1)
+    assert check.measure(check.expected, check.truth[::-1]) < 0.9
+    half = check.measure({k: v[::2] for k, v in check.expected.items()}, check.truth[::2])
+    assert half == pytest.approx(1)
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
