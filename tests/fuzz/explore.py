@@ -41,22 +41,22 @@ def main(words: list[str]) -> None:
             reader, data = readers[data[0] % len(readers) if data else 0], data[1:]
         attempt(reader, data)
 
-    with tempfile.TemporaryDirectory() as folder:
-        pieces = {word for reader in readers for word in reader.words if 0 < len(word) <= 32}
-        lines = ["".join(rf"\x{byte:02x}" for byte in piece) for piece in sorted(pieces)]
-        dictionary = Path(folder, "words")
-        dictionary.write_text("".join(f'"{line}"\n' for line in lines))
-        seeds = Path(folder, "seeds")
-        seeds.mkdir()
-        for place, reader in enumerate(readers):
-            first = bytes([place]) if len(readers) > 1 else b""
-            for number, seed in enumerate(reader.seeds):
-                (seeds / f"{place}-{number}").write_bytes(first + seed)
-        limits = [f"-max_len={LONGEST}", f"-rss_limit_mb={MEGABYTES}", "-timeout=20"]
-        options = [word for word in words if word.startswith("-")]
-        told = [sys.argv[0], str(seeds), f"-dict={dictionary}", *limits, *options]
-        atheris.Setup(told, read)
-        atheris.Fuzz()
+    folder = tempfile.mkdtemp()  # libFuzzer ends the process before it could be removed.
+    pieces = {word for reader in readers for word in reader.words if 0 < len(word) <= 32}
+    lines = ["".join(rf"\x{byte:02x}" for byte in piece) for piece in sorted(pieces)]
+    dictionary = Path(folder, "words")
+    dictionary.write_text("".join(f'"{line}"\n' for line in lines))
+    seeds = Path(folder, "seeds")
+    seeds.mkdir()
+    for place, reader in enumerate(readers):
+        first = bytes([place]) if len(readers) > 1 else b""
+        for number, seed in enumerate(reader.seeds):
+            (seeds / f"{place}-{number}").write_bytes(first + seed)
+    limits = [f"-max_len={LONGEST}", f"-rss_limit_mb={MEGABYTES}", "-timeout=20"]
+    options = [word for word in words if word.startswith("-")]
+    told = [sys.argv[0], str(seeds), f"-dict={dictionary}", *limits, *options]
+    atheris.Setup(told, read)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":
