@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from dlapps.errors import one_line
+
 # The first of the five parts of a file from before PyTorch 1.6, see `_legacy_save` in
 # https://github.com/pytorch/pytorch/blob/main/torch/serialization.py
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -122,7 +124,8 @@ def read_pytorch(path: str | Path) -> dict[str, np.ndarray]:
         AssertionError,
         struct.error,
     ) as error:
-        raise ValueError(f"{path} is not a PyTorch state dictionary: {error}") from error
+        text = one_line(f"{path} is not a PyTorch state dictionary: {error}")
+        raise ValueError(text) from error
 
 
 def _read_legacy(file: BinaryIO) -> dict[str, np.ndarray]:
