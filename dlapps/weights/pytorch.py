@@ -88,7 +88,9 @@ class _Unpickler(pickle._Unpickler):
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _device, size, view = pid
-        if kind != "storage" or view is not None:
+        # A tuple of tuples may be endless for whoever writes it out, as NumPy would a wrong dtype.
+        plain = isinstance(dtype, str) and isinstance(key, str) and isinstance(size, int)
+        if not plain or kind != "storage" or view is not None:
             raise pickle.UnpicklingError("it holds something else than plain storages")
         return self.storages.setdefault(key, _Storage(dtype, size))
 
@@ -124,7 +126,9 @@ def read_pytorch(path: str | Path) -> dict[str, np.ndarray]:
         AssertionError,
         struct.error,
     ) as error:
-        text = one_line(f"{path} is not a PyTorch state dictionary: {error}")
+        said = isinstance(error, ValueError | pickle.UnpicklingError)
+        why = str(error) if said else type(error).__name__
+        text = one_line(f"{path} is not a PyTorch state dictionary: {why}")
         raise ValueError(text) from error
 
 
