@@ -73,6 +73,13 @@ class _Unpickler(pickle._Unpickler):
     bytes asks for.
     """
 
+    # An array of bytes would be made as long as the file claims, before any is read.
+    dispatch = {  # noqa: RUF012  as in the class above
+        code: read
+        for code, read in pickle._Unpickler.dispatch.items()
+        if code != pickle.BYTEARRAY8[0]
+    }
+
     def __init__(self, file: BinaryIO):
         super().__init__(file)
         self.storages: dict[str, _Storage] = {}

@@ -66,6 +66,7 @@ FINDINGS = [
     pytest.param("archive", _packed(method=99), id="archive-method"),
     pytest.param("archive", _packed(flags=1), id="archive-encrypted"),
     pytest.param("darknet-cfg", CFG.replace(b"size=3", b"size=3000"), id="cfg-size"),
+    pytest.param("checkpoint", b"\x80\x05\x96\0\0\0\x30\0\0\0\0.", id="checkpoint-array"),
     pytest.param("checkpoint", b"\x80\x02ca\x0cb\ncd\n.", id="checkpoint-name"),
     pytest.param("checkpoint", b"\x80\x02K\x01r\xff\xff\xff\x0f.", id="checkpoint-memo"),
     pytest.param(
