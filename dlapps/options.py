@@ -191,6 +191,6 @@ def _from_run(
         values = {name: kept[name] for name in names if name in kept and name != "run"}
     except OSError as error:
         raise UserError(f"--config {path} cannot be read: {reason(error)}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"--config {path} is not the run.json of a run.") from error
     ctx.default_map = {**(ctx.default_map or {}), **values}

@@ -24,6 +24,8 @@ MODEL = "model.keras"
 RECORD = "run.json"
 CHECKPOINT = "checkpoint/state.npz"
 LOCK = ".lock"
+# Bytes; the longest vocabularies take a tenth of it.
+LONGEST_CONFIG = 1 << 24
 # The packages with models of an app, beside its own.
 ELSEWHERE = {"darknet": "detect"}
 PACKAGES = ("dlapps", "tensorflow", "keras", "keras-cv", "numpy", "pillow")
@@ -206,11 +208,15 @@ def read(path: str | Path) -> Run:
         raise UserError(
             f"{path} is not a run: it holds no {RECORD}. Give the folder that a training wrote."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{folder / RECORD} cannot be read: {reason(error)}.") from error
-    if not isinstance(record, dict) or "app" not in record:
+    if not isinstance(record, dict) or record.get("app") not in _apps():
         raise UserError(f"{folder / RECORD} names no app, so it is not the record of a run.")
     return Run(folder, record)
+
+
+def _apps() -> list[str]:
+    return [path.parent.name for path in Path(__file__).parent.glob("apps/*/__init__.py")]
 
 
 def _nearest_run(folder: Path) -> str:
@@ -237,9 +243,9 @@ def app_of(name: str) -> str:
 
 def _app_of_file(path: Path) -> str:
     try:
-        with zipfile.ZipFile(path) as archive:
-            app = app_of_module(json.loads(archive.read("config.json"))["module"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(path) as archive, archive.open("config.json") as file:
+            app = app_of_module(json.loads(file.read(LONGEST_CONFIG))["module"])
+    except Exception as error:  # Damaged in one of the many ways that a packed file can be.
         raise UserError(f"{path} is not a model that dlapps saved.") from error
     if app is None:
         raise UserError(f"{path} is not a model that dlapps saved.")

@@ -64,7 +64,7 @@ def load(name: str, kind: type[Model], built_in: Mapping[str, Callable[[], Model
     check_archive(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+    except Exception as error:  # Of a file's making, there is nothing that a layer may not raise.
         raise UserError(f"{path} is not a model that dlapps saved, or it is damaged.") from error
     if not isinstance(model, kind):
         raise UserError(f"{path} holds a {type(model).__name__}, not the {kind.__name__} needed.")
@@ -80,7 +80,7 @@ def check_archive(path: Path) -> None:
     try:
         with ZipFile(path) as archive:
             members = archive.infolist()
-    except (OSError, BadZipFile, ValueError) as error:
+    except (OSError, BadZipFile, ValueError, NotImplementedError) as error:
         raise UserError(f"{path} is not a model that dlapps saved, or it is damaged.") from error
     for member in members:
         for place in (PurePosixPath(member.filename), PureWindowsPath(member.filename)):

@@ -21,11 +21,14 @@ class Check:
         inputs: An array for each input, bytes as objects.
         expected: For outputs, by name, what the trained model says. Of texts in rows, the first
             of each row is the answer and the rest is not looked at.
-        truth: `(rows,)` int, which column of the first of `expected` should be the highest, if
-            that is known.
+        truth: What is right, a row each, if that is known: int, which column of the first of
+            `expected` should be the highest; or what `measure` takes.
         pixels: Which of `expected` are places in a picture, in pixels.
         same: From all of `expected` and what the export says to the part of the answers that are
             the same, in [0, 1]; None if the answer is the highest of the first of `expected`.
+        measure: From all outputs and `truth` to how good they are, in [0, 1]; None for the part of
+            the answers that is right.
+        measured: What that is called.
     """
 
     signature: str
@@ -34,6 +37,8 @@ class Check:
     truth: np.ndarray | None = None
     pixels: tuple[str, ...] = ()
     same: Callable[[Arrays, Arrays], float] | None = None
+    measure: Callable[[Arrays, Any], float] | None = None
+    measured: str = "accuracy"
 
 
 @dataclass(frozen=True)

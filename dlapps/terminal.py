@@ -76,17 +76,18 @@ def quiet() -> Iterator[None]:
             os.close(kept)
 
 
-def skipped(unreadable: dict[str, str], shown: int = 5) -> None:
+def skipped(unreadable: dict[str, str], shown: int = 5, cannot: str = "be read") -> None:
     """Counts and names the files that could not be read.
 
     Args:
         unreadable: Why, by the name of the file.
         shown: How many to name.
+        cannot: What cannot be done with them.
     """
     if not unreadable:
         return
     count = len(unreadable)
-    note(f"Skipped {count} file{'s' * (count > 1)} that cannot be read:")
+    note(f"Skipped {count} file{'s' * (count > 1)} that cannot {cannot}:")
     for name, why in [*unreadable.items()][:shown]:
         note(f"  {name}: {why}")
     if count > shown:

@@ -24,10 +24,13 @@ def load_darknet(cfg: str | Path, weights: str | Path, names: str | Path) -> Dar
         labels = darknet_files.read_names(names)
     with _blamed(cfg):
         text = darknet_files.read_cfg(cfg)
-        known = num_classes(darknet_files.sections_of(text))
+        sections = darknet_files.sections_of(text)
+        known = num_classes(sections)
     with _blamed(names):
         if known != len(labels):
             raise ValueError(f"it names {len(labels)} classes; {cfg} is for {known}.")
+    with _blamed(weights):
+        darknet_files.check_length(sections, weights)
     with _blamed(cfg):
         model = DarknetDetector(labels, text)
         model.build((None, None, None, 3))

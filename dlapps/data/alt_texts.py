@@ -1,6 +1,7 @@
 """Finds the pictures in HTML and Markdown pages that have no alt text, and fills it in."""
 
 import html
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -139,12 +140,16 @@ def _read(path: Path) -> Page:
     markdown = path.suffix.lower() in MARKDOWN
     found = sorted([*_in_html(text, markdown), *(_in_markdown(text) if markdown else ())])
     for start, end, source, in_brackets in found:
-        parts = urlsplit(source)
+        try:
+            parts = urlsplit(source)
+        except ValueError:  # It is the address of nothing, such as `//[`.
+            page.missing.append(source)
+            continue
         if parts.scheme or parts.netloc or not parts.path:
             page.remote.append(source)
             continue
         file = path.parent / unquote(parts.path).lstrip("/")
-        if not file.is_file():
+        if not os.path.isfile(file):  # Unlike Path's, it takes names of any length.
             page.missing.append(source)
             continue
         line = text.count("\n", 0, start) + 1

@@ -1,6 +1,5 @@
 """Reads files that say which caption belongs to which picture."""
 
-import csv
 import json
 import re
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlapps.data.inputs import text_lines
+from dlapps.data.inputs import table_rows, text_lines
 from dlapps.data.splits import SPLITS
 from dlapps.errors import UserError, reason
 
@@ -49,7 +48,7 @@ def read_file(path: Path) -> list[Row]:
     first = next((line for line in lines if line.strip()), "")
     if re.match(r"[^\t]+#\d+\t", first):
         return [*_token_rows(path, lines)]
-    return _read_table(path, lines, first)
+    return _read_table(path, lines)
 
 
 def _token_rows(path: Path, lines: list[str]) -> Iterator[Row]:
@@ -78,7 +77,7 @@ def split_lists(folder: Path) -> dict[str, tuple[Path, list[str]]]:
 def _read_json(path: Path) -> list[Row]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {reason(error)}.") from error
     try:
         if "annotations" in content:
@@ -116,13 +115,8 @@ def _karpathy_rows(content: dict[str, Any]) -> Iterator[Row]:
             yield Row(name, str(each.get("raw") or " ".join(each.get("tokens", ()))), word)
 
 
-def _read_table(path: Path, lines: list[str], first: str) -> list[Row]:
-    delimiter = max("\t;,|", key=first.count) if first else ","
-    rows = [
-        (number, [cell.strip() for cell in row])
-        for number, row in enumerate(csv.reader(lines, delimiter=delimiter), start=1)
-        if any(cell.strip() for cell in row)
-    ]
+def _read_table(path: Path, lines: list[str]) -> list[Row]:
+    rows = table_rows(path, lines, "\t;,|")
     if not rows:
         raise UserError(f"{path} holds no rows. Write one image,caption a line.")
     header = [cell.lower() for cell in rows[0][1]]

@@ -1,5 +1,6 @@
 """Reads pictures with captions from the formats people keep them in."""
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -138,17 +139,18 @@ def _joined(
     leftovers = Leftovers()
     captions: dict[str, list[str]] = defaultdict(list)
     split_of: dict[str, str] = {}
+    empty: dict[str, None] = {}
     for row in rows:
         own = captions[row.picture]
         if row.caption.strip():
             own.append(row.caption.strip())
-        elif row.picture not in leftovers.empty:
-            leftovers.empty.append(row.picture)
+        else:
+            empty[row.picture] = None
         split_of.setdefault(row.picture, SPLITS.get(row.split or "train", "train"))
     if lists:
         split_of = _by_lists(lists, captions, leftovers)
     leftovers.bare += [name for name, own in captions.items() if not own]
-    leftovers.empty = [name for name in leftovers.empty if captions[name]]
+    leftovers.empty = [name for name in empty if captions[name]]
     places = _Places(roots)
     splits: dict[str, list[Described]] = defaultdict(list)
     for name, split in split_of.items():
@@ -196,7 +198,7 @@ class _Places:
 
     def find(self, name: str) -> Path | None:
         for number, folder in enumerate(self.folders):
-            if (folder / name).is_file():
+            if os.path.isfile(folder / name):  # Unlike Path's, it takes names of any length.
                 # The next one most likely lies there, too.
                 self.folders.insert(0, self.folders.pop(number))
                 return folder / name

@@ -81,16 +81,17 @@ def read_coco(files: dict[str, Path], name: str) -> Annotations:
         UserError: If a file is not as it should be, with its line or annotation.
     """
     findings = Findings()
-    labels: list[str] = []
+    places: dict[str, int] = {}
     splits = {}
     for split in sorted(files, key=["train", "validation", "test"].index):
         content = _content(files[split])
         categories = _categories(files[split], content)
         # The parts of a dataset may number the same classes in other ways.
-        labels += [label for label in categories.values() if label not in labels]
-        index = {key: labels.index(label) for key, label in categories.items()}
+        for label in categories.values():
+            places.setdefault(label, len(places))
+        index = {key: places[label] for key, label in categories.items()}
         splits[split] = list(_annotations(files[split], content, index, findings))
-    return Annotations(name, labels, splits, findings.notes())
+    return Annotations(name, [*places], splits, findings.notes())
 
 
 def _content(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -114,13 +115,15 @@ def _content(path: Path) -> dict[str, list[dict[str, Any]]]:
 def _categories(path: Path, content: dict[str, list[dict[str, Any]]]) -> dict[Any, str]:
     """Returns the names of the classes by id, in the order of their ids."""
     found: dict[Any, str] = {}
+    names: set[str] = set()
     for row in content["categories"]:
         key, label = row.get("id"), row.get("name")
         if not isinstance(key, int) or not isinstance(label, str) or not label:
             raise UserError(f"{path}: a category needs an id and a name, got {row}.")
-        if key in found or label in found.values():
+        if key in found or label in names:
             raise UserError(f"{path}: two categories have the id {key} or the name '{label}'.")
         found[key] = label
+        names.add(label)
     # Roboflow puts the name of the project before the classes, as a category of no box.
     above = {str(row.get("supercategory")) for row in content["categories"]}
     used = {_key(row, "category_id") for row in content["annotations"]}
@@ -160,7 +163,7 @@ def _annotations(
             findings.add(MISSING, f"{row['file_name']} in {path}")
             continue
         boxes, keys, crowd, numbers = [*zip(*rows[row["id"]], strict=True)] or [()] * 4
-        wide, high = row.get("width"), row.get("height")
+        wide, high = (_side(row.get(side)) for side in ("width", "height"))
         yield Annotation(
             str(picture),
             picture,
@@ -169,8 +172,13 @@ def _annotations(
             crowd,
             str(path),
             numbers,
-            (wide, high) if isinstance(wide, int) and isinstance(high, int) else (0, 0),
+            (wide, high) if wide and high else (0, 0),
         )
+
+
+def _side(value: Any) -> int:
+    """Returns the side of a picture, 0 if it is none."""
+    return value if isinstance(value, int) and 0 < value < FAR else 0
 
 
 def _check(place: str, row: dict[str, Any], images: dict[Any, list], index: dict[Any, int]) -> None:

@@ -1,6 +1,8 @@
 """Turns the INPUTS of a command line into the pictures they name, in order."""
 
+import csv
 import glob
+import os
 import re
 import sys
 from collections.abc import Collection, Iterable
@@ -109,6 +111,29 @@ def text_lines(path: Path) -> list[str]:
         raise UserError(f"{path} cannot be read: {reason(error)}.") from error
 
 
+def table_rows(path: Path, lines: list[str], delimiters: str) -> list[tuple[int, list[str]]]:
+    """Returns the rows of a table that hold something, with their numbers, from 1 on.
+
+    Args:
+        path: Where the lines come from.
+        lines: Of the file.
+        delimiters: What may stand between cells; that which is most often in the first line does.
+
+    Raises:
+        UserError: If a cell never ends.
+    """
+    first = next((line for line in lines if line.strip()), "")
+    delimiter = max(delimiters, key=first.count) if first else ","
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        rows = [(number, [cell.strip() for cell in row]) for number, row in enumerate(reader, 1)]
+    except csv.Error as error:
+        raise UserError(
+            f"{path}, line {reader.line_num}: {reason(error)}. Is a quotation mark missing?"
+        ) from error
+    return [(number, row) for number, row in rows if any(row)]
+
+
 def _listed(lines: list[str], folder: Path, origin: str) -> list[Input]:
     """Lists the pictures of a list; a path in it may be relative to the list or to here."""
     listed = []
@@ -116,7 +141,8 @@ def _listed(lines: list[str], folder: Path, origin: str) -> list[Input]:
         name = line.strip()
         if not name or name.startswith("#"):
             continue
-        places = [place for place in (folder / name, Path(name)) if place.is_file()]
+        # Unlike Path's, it takes names of any length.
+        places = [place for place in (folder / name, Path(name)) if os.path.isfile(place)]
         if not places:
             raise UserError(f"{origin}, line {number}: {name} does not exist.")
         listed.append(Input(name, places[0]))
@@ -149,5 +175,6 @@ def files_in(folder: Path, suffixes: Collection[str]) -> list[Path]:
 
 def natural(text: str) -> list[tuple[int, int | str]]:
     """Returns a sort key that puts `10.jpg` behind `9.jpg`."""
-    parts = re.split(r"(\d+)", text)
+    # Longer numbers than these Python does not read.
+    parts = re.split(r"(\d{1,4000})", text)
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts if part]

@@ -1,12 +1,12 @@
 """Reads pictures with labels from the formats people keep them in."""
 
-import csv
+import os
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlapps.data import samples, tfds
-from dlapps.data.inputs import natural, pictures_in, text_lines
+from dlapps.data.inputs import natural, pictures_in, table_rows, text_lines
 from dlapps.data.pictures import Source
 from dlapps.data.splits import SPLITS, split_folders, visible_folders
 from dlapps.errors import UserError
@@ -93,14 +93,7 @@ def _class_folders(root: Path) -> dict[str, list[Path]]:
 
 
 def _read_csv(path: Path) -> tuple[list[str], dict[str, list[Example]]]:
-    lines = text_lines(path)
-    first = next((line for line in lines if line.strip()), "")
-    delimiter = max("\t;,", key=first.count) if first else ","
-    rows = [
-        (number, [cell.strip() for cell in row])
-        for number, row in enumerate(csv.reader(lines, delimiter=delimiter), start=1)
-        if any(cell.strip() for cell in row)
-    ]
+    rows = table_rows(path, text_lines(path), "\t;,")
     columns = {"path": 0, "label": 1, "split": 2}
     if rows and {"label", "class"} & {cell.lower() for cell in rows[0][1]}:
         columns = _columns(path, [cell.lower() for cell in rows[0][1]])
@@ -138,7 +131,7 @@ def _labelled(
         if split.lower() not in SPLITS:
             raise UserError(f"{path}, line {number}: split '{split}' is not train, val or test.")
         file = path.parent / cells["path"]
-        if not file.is_file():
+        if not os.path.isfile(file):  # Unlike Path's, it takes names of any length.
             missing.append(f"line {number}: {cells['path']}")
         read.append((SPLITS[split.lower()], file, cells["label"]))
     if missing:
@@ -147,9 +140,10 @@ def _labelled(
             f"Paths are relative to {path.parent}/."
         )
     labels = sorted({label for _, _, label in read}, key=natural)
+    places = {label: place for place, label in enumerate(labels)}
     splits: dict[str, list[Example]] = defaultdict(list)
     for split, file, label in read:
-        splits[split].append(Example(str(file), file, labels.index(label)))
+        splits[split].append(Example(str(file), file, places[label]))
     if "train" not in splits and len(splits) > 1:
         raise UserError(f"{path} has no row of the split 'train'.")
     return labels, dict(splits)

@@ -88,6 +88,11 @@ class Text:
                     f"{self.name} is not in {encoding.upper()}: byte 0x{byte:02x} at offset "
                     f"{offset}. Bring it into UTF-8, or name its --encoding, such as latin-1."
                 ) from error
+            except UnicodeError as error:  # Of UTF-16 and UTF-32.
+                raise UserError(
+                    f"{self.name} is not in {encoding.upper()}: it has no byte order mark. "
+                    f"Say --encoding {encoding}-le or {encoding}-be."
+                ) from error
 
 
 @contextlib.contextmanager

@@ -175,7 +175,7 @@ def _annotation(
     shift = np.array([1.0, 1.0, 0.0, 0.0]) if official else 0.0
     corners = [_corners(file, number, thing) for number, thing in enumerate(things, start=1)]
     sides = [tree.findtext(f"size/{side}") or "" for side in ("width", "height")]
-    claimed = [int(side) if side.strip().isdecimal() else 0 for side in sides]
+    claimed = [int(side) if re.fullmatch(r"\s*\d{1,9}\s*", side) else 0 for side in sides]
     return Annotation(
         str(picture),
         picture,

@@ -3,6 +3,8 @@
 import math
 import os
 import re
+import reprlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,7 +77,7 @@ def _settings(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{path}{line}: {error.problem or 'it is no YAML'}.") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise UserError(f"{path} is no YAML: {str(error).splitlines()[0]}.") from error
     if not isinstance(settings, dict):
         raise UserError(f"{path} is no description of a dataset: it needs 'train' and 'names'.")
@@ -99,11 +101,12 @@ def _names(path: Path, settings: dict[str, Any]) -> list[str]:
     if not names or not isinstance(names, list):
         raise UserError(f"{path} has no 'names'. Write those of the classes there, as a list.")
     if odd := [name for name in names if not isinstance(name, str) or not name.strip()]:
-        raise UserError(f"{path}: 'names' holds {odd[0]!r}, which is no name.")
-    if twice := [name for k, name in enumerate(names) if name in names[:k]]:
+        raise UserError(f"{path}: 'names' holds {reprlib.repr(odd[0])}, which is no name.")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise UserError(f"{path}: 'names' holds '{twice[0]}' twice.")
     if "nc" in settings and settings["nc"] != str(len(names)):
-        raise UserError(f"{path}: nc is {settings['nc']}, but 'names' holds {len(names)}.")
+        count = reprlib.repr(settings["nc"]).strip("'")  # Aliases make a small file endless.
+        raise UserError(f"{path}: nc is {count}, but 'names' holds {len(names)}.")
     return names
 
 

@@ -34,7 +34,8 @@ def card(
         f"{checks.source}:\n\n{table(rows)}"
     )
     if checks.left_out:
-        parts.append(f"Left out: {len(checks.left_out)} inputs that could not be compared.")
+        count = len(checks.left_out)
+        parts.append(f"Left out: {count} input{'s' * (count > 1)} that could not be compared.")
     parts.append(_versions())
     return "\n\n".join(parts) + "\n"
 

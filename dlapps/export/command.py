@@ -58,7 +58,7 @@ def export(
         run, app, format_, output or f"exports/{format_}", name, quantize, count, tolerance
     )
     if done.left_out:
-        terminal.skipped(done.left_out)
+        terminal.skipped(done.left_out, cannot="be compared")
     terminal.note(f"Compared with the trained model on {done.source}:\n{done.table}")
     terminal.note(f"How to use it:  {done.folder / 'README.md'}")
     click.echo(done.folder)

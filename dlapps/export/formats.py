@@ -36,8 +36,17 @@ def keras(folder: Path, model: Any, app: Any, examples: Check | None) -> None:
     saving.save(model, folder / "model.keras")
 
 
-def onnx(folder: Path, model: Any, app: Any, examples: Check | None) -> None:
-    """Writes the numeric part for ONNX Runtime and others."""
+def check_installed(kind: str) -> None:
+    """Checks that there is what writes a format, before anything is computed.
+
+    Raises:
+        UserError: If a package is missing.
+    """
+    if kind == "onnx":
+        _onnx_packages()
+
+
+def _onnx_packages() -> tuple[Any, Any, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -48,6 +57,12 @@ def onnx(folder: Path, model: Any, app: Any, examples: Check | None) -> None:
         raise UserError(
             f"The package {error.name} is missing. Install it: pip install 'dlapps[onnx]'"
         ) from error
+    return library, tf2onnx, quantization
+
+
+def onnx(folder: Path, model: Any, app: Any, examples: Check | None) -> None:
+    """Writes the numeric part for ONNX Runtime and others."""
+    library, tf2onnx, quantization = _onnx_packages()
     numeric = app.numeric(model)
     function = numeric.function
     outputs = dict(zip(numeric.outputs, function.outputs, strict=True))

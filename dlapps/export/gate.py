@@ -40,9 +40,10 @@ class Row:
         count: Inputs compared.
         difference: The largest between two numbers, if they are numbers.
         agreement: Part of the answers that are the same, in [0, 1], if it holds answers.
-        accuracy: Parts of the answers that are right, before and after, if that is known.
+        accuracy: How good the answers are, before and after, if that is known.
         worst: Which input differs most, and how.
         in_pixels: Whether the numbers are pixels.
+        measured: What `accuracy` is called.
     """
 
     signature: str
@@ -53,6 +54,7 @@ class Row:
     accuracy: tuple[float, float] | None
     worst: str
     in_pixels: bool = False
+    measured: str = "accuracy"
 
 
 def passed(
@@ -97,7 +99,7 @@ def _wrong(row: Row, allowed: float, quantized: bool) -> str:
             lost = row.accuracy[0] - row.accuracy[1]
             # Of few inputs, one that changes is no proof.
             too_much = lost > MOST_LOST + 1 / row.count
-            return f"int8 loses {lost:.3f} of the accuracy" if too_much else ""
+            return f"int8 loses {lost:.3f} of the {row.measured}" if too_much else ""
         low = row.agreement is not None and row.agreement < QUANTIZED_AGREEMENT
         return f"with int8 {row.agreement:.3f} of the answers are the same" if low else ""
     allowed *= PIXEL if row.in_pixels else 1
@@ -124,6 +126,9 @@ def compared(check: Check, got: Mapping[str, np.ndarray]) -> list[Row]:
         row = compare(check, name, wanted, got[name], first)
         if first and check.same is not None:
             row = replace(row, agreement=check.same(check.expected, got))
+        if first and check.measure is not None:
+            before, after = (check.measure(said, check.truth) for said in (check.expected, got))
+            row = replace(row, accuracy=(before, after), measured=check.measured)
         rows.append(row)
     return rows
 
@@ -146,7 +151,7 @@ def _numbers(check: Check, name: str, wanted: np.ndarray, got: np.ndarray, first
     if first and wanted.ndim > 1 and check.same is None:
         ours, theirs = wanted.argmax(-1), got.argmax(-1)
         agreement = float((ours == theirs).mean())
-        if check.truth is not None and ours.shape == check.truth.shape:
+        if check.measure is None and check.truth is not None and ours.shape == check.truth.shape:
             before, after = (float((each == check.truth).mean()) for each in (ours, theirs))
             accuracy = (before, after)
     return Row(
@@ -196,4 +201,6 @@ def _cells(row: Row) -> list[str]:
     off = "" if row.difference is None else f"{row.difference:.1e}" + " px" * row.in_pixels
     same = "" if row.agreement is None else f"{row.agreement:.3f}"
     right = "" if row.accuracy is None else "{:.3f}, was {:.3f}".format(*row.accuracy[::-1])
+    if right and row.measured != "accuracy":
+        right = f"{row.measured} {right}"
     return [row.signature, row.output, str(row.count), off, same, right]

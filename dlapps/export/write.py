@@ -57,6 +57,7 @@ def write(
     """
     name = name_of(run, name)
     with terminal.quiet():
+        formats.check_installed(kind)
         serving = importlib.import_module(f"dlapps.apps.{app}.serving")
         model = importlib.import_module(f"dlapps.apps.{app}.model").load_model(run)
         checks = serving.checks(run, model, 2 * count if quantize else count)

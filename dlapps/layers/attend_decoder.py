@@ -99,13 +99,14 @@ class AttendDecoder(keras.layers.Layer):
         seen = ops.mean(ops.cast(regions, self.compute_dtype), axis=1)
         return [layer(seen) for layer in self.first_states]
 
-    def read(self, regions, words, training=None):
+    def read(self, regions, words, training=None, unroll=False):
         """Reads captions, and says where it looks.
 
         Args:
             regions: As in a call.
             words: As in a call.
             training: Whether to apply dropout.
+            unroll: Whether to do without a loop in the graph; not for training.
 
         Returns:
             The logits, as from a call; and `(batch, time, regions)`, how much each cell counted
@@ -113,7 +114,10 @@ class AttendDecoder(keras.layers.Layer):
         """
         regions = ops.cast(regions, self.compute_dtype)
         vectors = self.drops[0](self.vectors(words), training=training)
-        hidden, *_ = self.lstm(vectors, initial_state=self.start(regions), training=training)
+        if unroll:
+            hidden = self.lstm.unrolled(vectors, self.start(regions))
+        else:
+            hidden, *_ = self.lstm(vectors, initial_state=self.start(regions), training=training)
         return self._said(regions, self.look.from_regions(regions), vectors, hidden, training)
 
     def reader(self, regions):

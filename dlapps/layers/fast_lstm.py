@@ -109,5 +109,21 @@ class FastLSTM(keras.layers.LSTM):
             and not tf.config.list_logical_devices("GPU")
         )
 
+    def unrolled(self, x, states):
+        """Reads as a call does outside training, without a loop: for runtimes that know none.
+
+        Args:
+            x: `(batch, time, features)`; `time` is known.
+            states: Before the first, two of `(batch, units)`.
+
+        Returns:
+            `(batch, time, units)`, what it says at every time.
+        """
+        hidden = []
+        for time in range(x.shape[1]):
+            _, states = self.cell(x[:, time], states)
+            hidden.append(states[0])
+        return ops.stack(hidden, axis=1)
+
     def get_config(self):
         return {**super().get_config(), "use_cudnn": self.use_cudnn}  # Keras forgets it.

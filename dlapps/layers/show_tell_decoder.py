@@ -76,13 +76,14 @@ class ShowTellDecoder(keras.layers.Layer):
         zeros = ops.zeros((ops.shape(seen)[0], self.units), self.compute_dtype)
         return [self.from_picture(seen), zeros, zeros]
 
-    def read(self, regions, words, training=None):
+    def read(self, regions, words, training=None, unroll=False):
         """Reads captions.
 
         Args:
             regions: As in a call.
             words: As in a call.
             training: Whether to apply dropout.
+            unroll: Whether to do without a loop in the graph; not for training.
 
         Returns:
             The logits, as from a call; and None, for it never says where it looks.
@@ -91,7 +92,10 @@ class ShowTellDecoder(keras.layers.Layer):
         vectors = self.drops[0](self.vectors(words), training=training)
         rest = ops.zeros_like(vectors[:, 1:])
         x = vectors + ops.concatenate([ops.expand_dims(picture, 1), rest], axis=1)
-        hidden, *_ = self.lstm(x, initial_state=states, training=training)
+        if unroll:
+            hidden = self.lstm.unrolled(x, states)
+        else:
+            hidden, *_ = self.lstm(x, initial_state=states, training=training)
         return self._said(self.drops[1](hidden, training=training)), None
 
     def reader(self, regions):

@@ -7,6 +7,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,10 @@ def _array(name: str, value: Any, spec: Spec) -> np.ndarray:
         if not isinstance(value, list):
             raise RefusedError(f"{name} must be a list of texts.")
         return np.array([*(_text(name, each) for each in value), None], object)[:-1]
+    if _holds_texts(value):
+        # NumPy would give each as much room as the longest.
+        kind = "numbers" if spec.dtype.kind == "f" else "whole numbers"
+        raise RefusedError(f"{name} must hold {kind}.")
     try:
         found = np.array(value)
     except (ValueError, OverflowError) as error:
@@ -130,6 +135,16 @@ def _array(name: str, value: Any, spec: Spec) -> np.ndarray:
     if not np.isfinite(cast).all():
         raise RefusedError(f"{name} holds numbers too large for float32.")
     return cast
+
+
+def _holds_texts(value: Any) -> bool:
+    """Tells whether a text stands in lists in lists."""
+    level = [value]
+    while list in (kinds := set(map(type, level))):
+        if str in kinds:
+            return True
+        level = [*chain.from_iterable(each for each in level if isinstance(each, list))]
+    return str in kinds
 
 
 def _text(name: str, value: Any) -> bytes:

@@ -165,11 +165,48 @@ def load_weights(network: keras.Model, path: str | Path) -> None:
     wanted = network.count_params()
     excess = 4 * (len(values) - wanted) + Path(path).stat().st_size % 4
     if excess:
-        raise ValueError(
-            f"it is {abs(excess)} bytes too {'long' if excess > 0 else 'short'} for the cfg, "
-            f"which wants {wanted} weights of 4 bytes behind the header."
-        )
+        raise ValueError(_length(excess, wanted))
     fill(network, values)
+
+
+def check_length(sections: list[Section], path: str | Path) -> None:
+    """Checks that a file is long enough for a network, before that takes any memory.
+
+    Args:
+        sections: As `sections_of` returns them; what does not fit together counts as nothing.
+        path: The `.weights` file.
+
+    Raises:
+        ValueError: If it is shorter; says by how many bytes.
+        OSError: If it cannot be read.
+    """
+    channels: list[int] = []
+    wanted = 0
+    for section in sections[1:]:
+        last = channels[-1] if channels else 3
+        if section.kind == "convolutional":
+            filters, size, groups = (
+                section.whole(name, 1, least=1) for name in ("filters", "size", "groups")
+            )
+            first = 4 if section.whole("batch_normalize", 0) else 1
+            wanted += filters * (first + last // groups * size**2)
+            last = filters
+        elif section.kind == "route":
+            places = [k for k in section.wholes("layers") if -len(channels) <= k < len(channels)]
+            last = sum(channels[k] for k in places) // section.whole("groups", 1, least=1)
+        elif section.kind == "reorg":
+            last *= section.whole("stride", 1, least=1) ** 2
+        channels.append(last)
+    short = wanted - len(read_weights(path))
+    if short > 0:
+        raise ValueError(_length(-4 * short, wanted))
+
+
+def _length(excess: int, wanted: int) -> str:
+    return (
+        f"it is {abs(excess)} bytes too {'long' if excess > 0 else 'short'} for the cfg, "
+        f"which wants {wanted} weights of 4 bytes behind the header."
+    )
 
 
 def fill(network: keras.Model, values: np.ndarray) -> None:

@@ -1,17 +1,22 @@
 """Reads the tensors of a PyTorch checkpoint without PyTorch and without running its pickle."""
 
+import io
 import math
 import pickle
+import struct
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from dlapps.errors import one_line
+
 # The first of the five parts of a file from before PyTorch 1.6, see `_legacy_save` in
 # https://github.com/pytorch/pytorch/blob/main/torch/serialization.py
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
+MOST_GROWTH = 10
 DTYPES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
@@ -52,9 +57,6 @@ class _Tensor:
             raise ValueError("a tensor has a negative offset, size or stride.")
         if not empty and last >= len(values):
             raise ValueError(f"a tensor of shape {self.shape} reaches beyond its storage.")
-        # Expanded tensors show a number many times; a small file must not fill the memory so.
-        if math.prod(self.shape) > 1000 * max(len(values), 1000):
-            raise ValueError(f"a tensor of shape {self.shape} is much larger than its storage.")
         steps = tuple(step * values.itemsize for step in self.strides)
         return np.array(np.lib.stride_tricks.as_strided(values, self.shape, steps))
 
@@ -64,8 +66,19 @@ def _tensor(*parts: Any) -> _Tensor:
     return _Tensor(*parts)
 
 
-class _Unpickler(pickle.Unpickler):
-    """Knows the handful of names that a dictionary of tensors needs, and refuses the rest."""
+class _Unpickler(pickle._Unpickler):
+    """Knows the handful of names that a dictionary of tensors needs, and refuses the rest.
+
+    It is Python's own reader written in Python: that in C takes as much memory as a file of some
+    bytes asks for.
+    """
+
+    # An array of bytes would be made as long as the file claims, before any is read.
+    dispatch = {  # noqa: RUF012  as in the class above
+        code: read
+        for code, read in pickle._Unpickler.dispatch.items()
+        if code != pickle.BYTEARRAY8[0]
+    }
 
     def __init__(self, file: BinaryIO):
         super().__init__(file)
@@ -82,7 +95,9 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _device, size, view = pid
-        if kind != "storage" or view is not None:
+        # A tuple of tuples may be endless for whoever writes it out, as NumPy would a wrong dtype.
+        plain = isinstance(dtype, str) and isinstance(key, str) and isinstance(size, int)
+        if not plain or kind != "storage" or view is not None:
             raise pickle.UnpicklingError("it holds something else than plain storages")
         return self.storages.setdefault(key, _Storage(dtype, size))
 
@@ -102,8 +117,7 @@ def read_pytorch(path: str | Path) -> dict[str, np.ndarray]:
         ValueError: If the file is none of these, is cut short, or asks for anything else.
     """
     try:
-        with open(path, "rb") as file:
-            return _read_legacy(file)
+        return _read_legacy(io.BytesIO(Path(path).read_bytes()))
     except (
         pickle.UnpicklingError,
         EOFError,
@@ -116,8 +130,13 @@ def read_pytorch(path: str | Path) -> dict[str, np.ndarray]:
         OverflowError,
         MemoryError,
         RecursionError,
+        AssertionError,
+        struct.error,
     ) as error:
-        raise ValueError(f"{path} is not a PyTorch state dictionary: {error}") from error
+        said = isinstance(error, ValueError | pickle.UnpicklingError)
+        why = str(error) if said else type(error).__name__
+        text = one_line(f"{path} is not a PyTorch state dictionary: {why}")
+        raise ValueError(text) from error
 
 
 def _read_legacy(file: BinaryIO) -> dict[str, np.ndarray]:
@@ -140,4 +159,10 @@ def _read_legacy(file: BinaryIO) -> dict[str, np.ndarray]:
         if len(raw) != size * storage.dtype.itemsize:
             raise ValueError(f"it ends within storage {key}.")
         storage.values = np.frombuffer(raw, storage.dtype)
-    return {name: x.array() for name, x in tensors.items() if isinstance(x, _Tensor)}
+    found = {name: x for name, x in tensors.items() if isinstance(x, _Tensor)}
+    # Tensors may share a storage, and show a number many times; a small file must not fill the
+    # memory so.
+    wanted = sum(math.prod(x.shape) for x in found.values())
+    if wanted > MOST_GROWTH * sum(len(x.values) for x in unpickler.storages.values()) + 1_000_000:
+        raise ValueError("its tensors are much larger than its storages.")
+    return {name: x.array() for name, x in found.items()}

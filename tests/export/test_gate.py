@@ -105,6 +105,21 @@ def test_int8_is_judged_by_what_it_loses(monkeypatch, tmp_path):
         passed(monkeypatch, tmp_path, np.array([[1, 0], [1, 0], [1, 0]]), "onnx", True)
 
 
+def test_an_own_measure_is_asked_about_all_outputs_and_judges_int8(monkeypatch, tmp_path):
+    def measure(said, truth):
+        return float((said["p"].round(1) == truth).mean())
+
+    asked = Check(
+        NUMERIC, {"images": ROWS}, {"p": ROWS}, ROWS.copy(), measure=measure, measured="mAP50"
+    )
+    (row,) = gate.compared(asked, {"p": ROWS + 0.01})
+    assert (row.accuracy, row.measured) == ((1, 1), "mAP50")
+    assert "mAP50 1.000, was 1.000" in gate.table([row])
+    monkeypatch.setattr(gate, "_answers", lambda *_: [{"p": ROWS + 0.3}])
+    with pytest.raises(UserError, match=r"int8 loses 1\.000 of the mAP50"):
+        gate.passed("onnx", tmp_path, Checks("pictures", [asked]), None, True)
+
+
 def test_nothing_to_compare_on_is_no_proof(tmp_path):
     with pytest.raises(UserError, match="no input to compare"):
         gate.passed("savedmodel", tmp_path, Checks("nothing", []), None, False)

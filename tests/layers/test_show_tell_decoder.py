@@ -28,6 +28,12 @@ def test_reading_word_by_word_gives_what_reading_at_once_gives():
         np.testing.assert_allclose(one[:, 0], logits[:, time], rtol=1e-4, atol=1e-5)
 
 
+def test_without_a_loop_it_reads_the_same():
+    decoder = made()
+    logits, _ = decoder.read(REGIONS, WORDS, unroll=True)
+    np.testing.assert_allclose(logits, decoder(REGIONS, WORDS), rtol=1e-4, atol=1e-5)
+
+
 def test_no_word_is_foretold_from_itself_or_later_ones():
     decoder = made()
     other = WORDS.copy()

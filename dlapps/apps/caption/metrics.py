@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -189,3 +189,13 @@ def most_agreed(references: Sequence[Words], most: int = 2000) -> Words:
             sum(frequency[run] for run in runs_of(words, 2)) / (len(words) + 1) ** 0.5
         ),
     )
+
+
+def next_words(said: Mapping[str, np.ndarray], truth: np.ndarray) -> float:
+    """Returns which part of the words is the likeliest behind those before them.
+
+    Args:
+        said: `logits`, `(captions, time, vocabulary)`.
+        truth: `(captions, time)` int, -1 where nothing is foretold.
+    """
+    return float((said["logits"].argmax(-1) == truth)[truth >= 0].mean())

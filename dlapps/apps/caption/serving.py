@@ -10,16 +10,16 @@ import tensorflow as tf
 
 from dlapps import inference, runs
 from dlapps.apps.caption.evaluate import dataset_of
+from dlapps.apps.caption.metrics import next_words
 from dlapps.apps.caption.model import END, START, UNKNOWN, Captioner
 from dlapps.apps.caption.predict import BATCH, Style, answers, drawer, spoken
 from dlapps.data import samples
 from dlapps.data.pictures import Source, pictures_refused
+from dlapps.data.vocabulary import encoded
 from dlapps.data.words import sentence
 from dlapps.graphs import pictures, resampling
+from dlapps.picture_checks import DECODED, HELD_OUT, NOT_DECODED, PHOTOS, file_of, some_of
 from dlapps.serving import DEFAULT, NUMERIC, Check, Checks, Limits, Numeric
-
-DECODED = (*pictures.FORMATS.values(), b"GIF8")
-NOT_DECODED = "TensorFlow decodes no such file, but JPEG, PNG, WebP, BMP and GIF"
 
 
 def signatures(model: Captioner) -> dict[str, Callable]:
@@ -95,7 +95,7 @@ class Speller:
 def numeric(model: Captioner) -> Numeric:
     """Returns the network alone, from pictures and the words read to logits.
 
-    The words of a caption are read one by one, since the loop that trains and the one that
+    The words of a caption are read without a loop, since the one that trains and the one that
     searches are more than ONNX and LiteRT can hold.
     """
     steps = model.longest + 1
@@ -103,13 +103,8 @@ def numeric(model: Captioner) -> Numeric:
     def function(images, words):
         seen = keras.ops.cast(model.regions(images, training=False), "float32")
         regions = model.standardization(seen)
-        read, states = model.teller.reader(regions), model.teller.start(regions)
-        states = [keras.ops.expand_dims(state, 1) for state in states]
-        logits = []
-        for step in range(steps):
-            found, states = read(words[:, step : step + 1], states)
-            logits.append(keras.ops.cast(found, "float32"))
-        return keras.ops.concatenate(logits, axis=1)
+        logits, _ = model.teller.read(regions, words, training=False, unroll=True)
+        return keras.ops.cast(logits, "float32")
 
     words = tf.TensorSpec((None, steps), tf.int32, "words")
     constant = inference.with_constants(function, _images(model), words)
@@ -151,31 +146,36 @@ def checks(name: str, model: Captioner, count: int) -> Checks:
     """Lets the trained model caption real pictures.
 
     Args:
-        name: What `load_model` took. Of a run the held-out pictures are captioned; else photos
-            that come with the packages, cut in pieces.
+        name: What `load_model` took. Of a run the held-out pictures are captioned, and of each
+            its first caption is foretold word by word; else photos that come with the packages,
+            cut in pieces, with what the model says of them.
         model: The trained model.
         count: Pictures at most.
     """
-    where, sources = _sources(name, count)
-    named = [(str(source)[:80], _file(source)) for source in sources]
+    where, sources, told = _sources(name, count)
+    named = [(str(source)[:80], file_of(source)) for source in sources]
     left_out = {each: NOT_DECODED for each, file in named if not file.startswith(DECODED)}
-    named = [(each, file) for each, file in named if file.startswith(DECODED)]
-    files, words, logs = [], [], []
+    asked = [k for k, (_, file) in enumerate(named) if file.startswith(DECODED)]
+    named, told = [named[k] for k in asked], [told[k] for k in asked]
+    files, words, logs, true = [], [], [], []
     for indices, ids, of_ids, bad in answers([file for _, file in named], model, Style()):
         left_out |= {named[k][0]: why for k, why in bad.items()}
         files += [named[k][1] for k in indices]
         words += [rows[0] for rows in ids]
         logs += [rows[0] for rows in of_ids]
-    return Checks(where, _asked(model, files, words, logs) if files else [], left_out)
+        true += [told[k] for k in indices]
+    return Checks(where, _asked(model, files, words, logs, true) if files else [], left_out)
 
 
 def _asked(
-    model: Captioner, files: list[bytes], words: list[np.ndarray], logs: list[float]
-) -> list[Check]:
+    model: Captioner, files: list[bytes], words: list[np.ndarray], logs: list[float],
+    true: list[str],
+) -> list[Check]:  # fmt: skip
     draw = drawer(files, model.image_size)
     squares = np.stack([draw(k) for k in range(len(files))])
     said = np.stack(words)
-    read = np.concatenate([np.full_like(said[:, :1], START), said[:, :-1]], 1)
+    foretold, truth = (said, None) if not all(true) else _foretold(model, true)
+    read = np.concatenate([np.full_like(said[:, :1], START), foretold[:, :-1]], 1)
     logits = [
         keras.ops.convert_to_numpy(model((squares[k : k + BATCH], read[k : k + BATCH])))
         for k in range(0, len(files), BATCH)
@@ -190,8 +190,23 @@ def _asked(
     return [
         Check(DEFAULT, as_files, expected),
         Check("arrays", as_arrays, expected),
-        Check(NUMERIC, {**as_arrays, "words": read}, {"logits": np.concatenate(logits)}),
-    ]
+        Check(
+            NUMERIC, {**as_arrays, "words": read}, {"logits": np.concatenate(logits)}, truth,
+            measure=None if truth is None else next_words, measured="next words",
+        ),
+    ]  # fmt: skip
+
+
+def _foretold(model: Captioner, captions: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns captions as `(batch, time)` ids, and the same with -1 where nothing is foretold."""
+    index = {word: place for place, word in enumerate(model.vocabulary)}
+    rows = np.full((len(captions), model.longest + 1), END, np.int32)
+    truth = np.full_like(rows, -1)
+    for row, caption in enumerate(captions):
+        ids = encoded(caption, index, model.longest)
+        rows[row, : len(ids)] = ids
+        truth[row, : len(ids) + 1] = [*ids, END]
+    return rows, np.where(truth == UNKNOWN, -1, truth)
 
 
 def refusal(inputs: Mapping[str, np.ndarray], limits: Limits) -> str:
@@ -210,21 +225,14 @@ def example(model: Captioner) -> dict:
     return {"instances": [{"images": {"b64": "/9j/4AAQSkZJRg...the file in base64"}}]}
 
 
-def _sources(name: str, count: int) -> tuple[str, list[Source]]:
-    """Returns where pictures come from, and the pictures."""
+def _sources(name: str, count: int) -> tuple[str, list[Source], list[str]]:
+    """Returns where pictures come from, the pictures, and a caption of each, "" if not known."""
     dataset = dataset_of(runs.load(name).record) if (Path(name) / runs.RECORD).is_file() else None
     if dataset is None:
         pieces: list[Source] = [*samples.pieces(count)]
-        return "photos that come with the packages, and pieces of them", pieces
-    held_out = dataset.validation
-    chosen = np.unique(np.linspace(0, len(held_out) - 1, count).astype(int))
-    return "pictures held out in training", [held_out[k].source for k in chosen]
-
-
-def _file(source: Source) -> bytes:
-    if isinstance(source, bytes):
-        return source
-    return samples.as_png(source) if isinstance(source, np.ndarray) else Path(source).read_bytes()
+        return PHOTOS, pieces, [""] * len(pieces)
+    chosen = some_of(dataset.validation, count)
+    return HELD_OUT, [each.source for each in chosen], [each.captions[0] for each in chosen]
 
 
 def _images(model: Captioner) -> tf.TensorSpec:

@@ -8,21 +8,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlapps import inference, runs
+from dlapps import inference
 from dlapps.apps.classify.data import read_dataset
 from dlapps.apps.classify.model import ImageClassifier
 from dlapps.apps.classify.predict import answers
 from dlapps.data import samples
 from dlapps.data.pictures import Source, centre_crop, pictures_refused, read_picture
 from dlapps.graphs import pictures, resampling
-from dlapps.held_out import held_out_of
+from dlapps.picture_checks import DECODED, HELD_OUT, NOT_DECODED, PHOTOS, file_of, held_out
 from dlapps.serving import DEFAULT, NUMERIC, Check, Checks, Limits, Numeric
 
 BEST = 5
 # Pictures decoded at once; a large one takes some 25 bytes a pixel meanwhile.
 AT_ONCE = 4
-DECODED = (*pictures.FORMATS.values(), b"GIF8")
-NOT_DECODED = "TensorFlow decodes no such file, but JPEG, PNG, WebP, BMP and GIF"
 
 
 def signatures(model: ImageClassifier) -> dict[str, Callable]:
@@ -101,7 +99,7 @@ def checks(name: str, model: ImageClassifier, count: int) -> Checks:
         count: Pictures to ask about at most.
     """
     where, sources, truth = _sources(name, count)
-    files = [_file(source) for source in sources]
+    files = [file_of(source) for source in sources]
     asked = [k for k, file in enumerate(files) if file.startswith(DECODED)]
     left_out = {_called(sources[k], k): NOT_DECODED for k in {*range(len(files))} - {*asked}}
     rows: dict[int, np.ndarray] = {}
@@ -159,22 +157,10 @@ def example(model: ImageClassifier) -> dict:
 
 def _sources(name: str, count: int) -> tuple[str, list[Source], np.ndarray | None]:
     """Returns where pictures come from, the pictures, and their labels if they are known."""
-    if (Path(name) / runs.RECORD).is_file():
-        record = runs.load(name).record
-        found = held_out_of(record["dataset"]["data"], record, read_dataset)
-        if found is not None:
-            chosen = [
-                found[k] for k in np.unique(np.linspace(0, len(found) - 1, count).astype(int))
-            ]
-            truth = np.array([example.label for example in chosen])
-            return "pictures held out in training", [each.source for each in chosen], truth
-    return "photos that come with the packages, and pieces of them", [*samples.pieces(count)], None
-
-
-def _file(source: Source) -> bytes:
-    if isinstance(source, bytes):
-        return source
-    return samples.as_png(source) if isinstance(source, np.ndarray) else Path(source).read_bytes()
+    chosen = held_out(name, count, read_dataset)
+    if chosen is None:
+        return PHOTOS, [*samples.pieces(count)], None
+    return HELD_OUT, [each.source for each in chosen], np.array([each.label for each in chosen])
 
 
 def _images(model: ImageClassifier) -> tf.TensorSpec:

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,19 @@ def evaluation(
 def _mean(values: np.ndarray) -> float | None:
     known = values[values > -1]  # COCOeval writes -1 where there is no box.
     return float(known.mean()) if known.size else None
+
+
+def map50(truth: Sequence[Truth], kept: Mapping[str, np.ndarray], labels: Sequence[str]) -> float:
+    """Returns the mean average precision at IoU 0.5, 0 where there is nothing to measure.
+
+    Args:
+        truth: What each picture holds.
+        kept: What was found, a row a picture: `boxes`, `scores` and `classes`, -1 for none.
+        labels: Names of the classes.
+    """
+    rows = zip(kept["boxes"], kept["scores"], kept["classes"], strict=True)
+    found = [Found(*(each[row[2] >= 0] for each in row)) for row in rows]
+    return evaluation([*truth], found, labels, by_size=False).measures["map50"] or 0.0
 
 
 def _judged(truth: Sequence[Truth], found: Sequence[Found], num_labels: int, num_areas: int) -> Any:

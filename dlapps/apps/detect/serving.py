@@ -1,39 +1,38 @@
 """What an exported detector answers, from picture files to boxes, and how that is checked."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from dlapps import inference, runs
+from dlapps import inference
 from dlapps.apps.detect.data import read_dataset
+from dlapps.apps.detect.metrics import map50
 from dlapps.apps.detect.model import YOLODetector
 from dlapps.apps.detect.predict import BATCH, Search, predict
 from dlapps.boxes.agreement import agreement
 from dlapps.boxes.matching import Found
 from dlapps.darknet.detector import DarknetDetector
 from dlapps.data import letterbox, samples
+from dlapps.data.boxed import BoxedExample
 from dlapps.data.inputs import Input
 from dlapps.data.pictures import Source, pictures_refused, read_picture
 from dlapps.data.views import looked
-from dlapps.graphs import letterboxing, pictures
-from dlapps.held_out import held_out_of
+from dlapps.graphs import letterboxing
 from dlapps.layers.non_max_suppression import NonMaxSuppression
+from dlapps.picture_checks import DECODED, HELD_OUT, NOT_DECODED, PHOTOS, file_of, held_out
 from dlapps.serving import DEFAULT, NUMERIC, Arrays, Check, Checks, Limits, Numeric
+from dlapps.steadiness import ON_A_HAIR, is_steady, kept
 
 Detector = YOLODetector | DarknetDetector
 USUAL = Search()
-DECODED = (*pictures.FORMATS.values(), b"GIF8")
-NOT_DECODED = "TensorFlow decodes no such file, but JPEG, PNG, WebP, BMP and GIF"
 # Squares of so many pictures are asked about: what a network says to one, before anything is
 # suppressed, takes megabytes.
 MOST_SQUARES = 50
-# A score nearer than this to the threshold, or to another, may fall on its other side.
-HAIR = 2e-5
 STRIDE = letterboxing.STRIDE
-ON_A_HAIR = "two boxes are equally sure, or one is at the threshold, but for the fifth digit"
-SHAKES = 4
 
 
 def signatures(model: Detector) -> dict[str, Callable]:
@@ -114,19 +113,21 @@ def checks(name: str, model: Detector, count: int) -> Checks:
         model: The trained model.
         count: Pictures to ask about at most.
     """
-    where, sources = _sources(name, count)
+    where, sources, known = _sources(name, count)
     left_out: dict[str, str] = {}
     inputs = [*_inputs(sources, left_out)]
-    network = inference.frozen(model.predictions, None)
-    files, found = [], []
+    network, suppression = inference.frozen(model.predictions, None), _suppression()
+    files, found, truth = [], [], []
     for answer in predict(inputs, model, USUAL, left_out, many=len(inputs) > 1):
         view = looked(answer.input, model.image_size, None).views[0]
-        if _is_steady(*network(view.image[None])):
+        if is_steady(suppression, *network(view.image[None])):
             files.append(answer.input.source)
             found.append(Found(answer.boxes, answer.scores, answer.labels))
+            truth.append(known.get(answer.input.name))
         else:
             left_out[answer.input.name] = ON_A_HAIR
-    each = [_of_files(model, files, found), *_of_squares(model, files[:MOST_SQUARES])]
+    squares = _of_squares(model, files[:MOST_SQUARES], truth)
+    each = [_of_files(model, files, found), *squares]
     return Checks(where, each, left_out)
 
 
@@ -146,46 +147,58 @@ def _of_files(model: Detector, files: Sequence[Source], found: Sequence[Found]) 
     return Check(DEFAULT, {"images": images}, expected, pixels=("boxes",), same=agreement)
 
 
-def _of_squares(model: Detector, files: Sequence[Source]) -> list[Check]:
+def _of_squares(
+    model: Detector, files: Sequence[Source], truth: Sequence[BoxedExample | None]
+) -> list[Check]:
     size = model.image_size
-    squares = [letterbox.letterboxed(read_picture(file), size, size)[0] for file in files]
-    images = np.array(squares, np.uint8).reshape(-1, size, size, 3)
+    placed = [letterbox.letterboxed(read_picture(file), size, size) for file in files]
+    images = np.array([square for square, _ in placed], np.uint8).reshape(-1, size, size, 3)
+    true = np.array([
+        one and replace(one, boxes=placement.into(one.boxes))
+        for one, (_, placement) in zip(truth, placed, strict=False)
+    ] + [None], object)[:-1]  # fmt: skip
+    known, suppression = len(true) > 0 and all(true), _suppression()
     ask = inference.frozen(model.predictions, size)
     # A few at once, as a prediction does.
     said = [ask(images[k : k + BATCH]) for k in range(0, len(images), BATCH)] or [ask(images)]
     boxes, scores = (np.concatenate(part) for part in zip(*said, strict=True))
     inputs = {"images": images.astype(np.float32)}
     every = {"scores": scores, "boxes": boxes}
-    steady = [k for k in range(len(images)) if _is_steady(boxes[k : k + 1], scores[k : k + 1])]
+    pairs = zip(boxes[:, None], scores[:, None], strict=True)
+    steady = [k for k, pair in enumerate(pairs) if is_steady(suppression, *pair)]
     found = {"images": inputs["images"][steady]}
-    kept = _kept(boxes[steady], scores[steady])
-    kept["count"] = (kept["classes"] >= 0).sum(1).astype(np.int32)
+    left = kept(suppression, boxes[steady], scores[steady])
+    left["count"] = (left["classes"] >= 0).sum(1).astype(np.int32)
     return [
-        Check("arrays", found, kept, pixels=("boxes",), same=agreement),
-        Check(NUMERIC, inputs, every, pixels=("boxes",), same=_same_of_all),
+        Check("arrays", found, left, pixels=("boxes",), same=agreement),
+        Check(
+            NUMERIC,
+            inputs,
+            every,
+            true if known else None,
+            ("boxes",),
+            _same_of_all,
+            _precision(model.labels) if known else None,
+            "mAP50",
+        ),
     ]
 
 
-def _kept(boxes: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns what suppression leaves."""
-    boxes, scores, classes = (each.numpy() for each in _suppression()(boxes, scores))
-    return {"scores": scores, "boxes": boxes, "classes": classes}
+def _precision(labels: Sequence[str]) -> Callable[[Arrays, Any], float]:
+    """Returns what measures all that the network says of squares against what is there."""
+    # As few and as unsure boxes as training measures, too.
+    suppression = NonMaxSuppression(confidence=0.005, iou=0.6, max_detections=100)
 
+    def measure(said: Arrays, truth: Sequence[BoxedExample]) -> float:
+        return map50(truth, kept(suppression, said["boxes"], said["scores"]), labels)
 
-def _is_steady(boxes: np.ndarray, scores: np.ndarray) -> bool:
-    """Returns whether what is found stays the same if scores change in the fifth digit."""
-    rng = np.random.default_rng(0)
-    before = _kept(boxes, scores)
-    for _ in range(SHAKES):
-        after = _kept(boxes, scores + rng.uniform(-HAIR, HAIR, scores.shape).astype(np.float32))
-        if any((before[name] != after[name]).any() for name in ("boxes", "classes")):
-            return False
-    return True
+    return measure
 
 
 def _same_of_all(wanted: Arrays, got: Arrays) -> float:
     """Compares what is left of two answers of the network alone."""
-    return agreement(*(_kept(each["boxes"], each["scores"]) for each in (wanted, got)))
+    answers = (kept(_suppression(), each["boxes"], each["scores"]) for each in (wanted, got))
+    return agreement(*answers)
 
 
 def refusal(inputs: Mapping[str, np.ndarray], limits: Limits) -> str:
@@ -209,24 +222,23 @@ def example(model: Detector) -> dict:
     return {"instances": [{"images": {"b64": "/9j/4AAQSkZJRg...the file in base64"}}]}
 
 
-def _sources(name: str, count: int) -> tuple[str, list[Source]]:
-    """Returns where pictures come from, and the pictures."""
-    if (Path(name) / runs.RECORD).is_file():
-        record = runs.load(name).record
-        found = held_out_of(record["dataset"]["data"], record, read_dataset)
-        if found is not None:
-            chosen = np.unique(np.linspace(0, len(found) - 1, count).astype(int))
-            return "pictures held out in training", [found[k].source for k in chosen]
-    return "photos that come with the packages, and pieces of them", [*samples.pieces(count)]
+def _sources(name: str, count: int) -> tuple[str, list[Source], dict[str, BoxedExample]]:
+    """Returns where pictures come from, the pictures, and what is in them, as far as known."""
+    chosen = held_out(name, count, read_dataset)
+    if chosen is None:
+        return PHOTOS, [*samples.pieces(count)], {}
+    known = {_called(each.source, k): each for k, each in enumerate(chosen)}
+    return HELD_OUT, [each.source for each in chosen], known
+
+
+def _called(source: Source, number: int) -> str:
+    return str(source) if isinstance(source, str | Path) else f"picture {number}"
 
 
 def _inputs(sources: Sequence[Source], left_out: dict[str, str]) -> Iterator[Input]:
     """Yields the files that TensorFlow decodes."""
     for number, source in enumerate(sources):
-        name = str(source) if isinstance(source, str | Path) else f"picture {number}"
-        file = samples.as_png(source) if isinstance(source, np.ndarray) else source
-        if isinstance(file, str | Path):
-            file = Path(file).read_bytes()
+        name, file = _called(source, number), file_of(source)
         if file.startswith(DECODED):
             yield Input(name, file)
         else:

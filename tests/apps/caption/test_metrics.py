@@ -7,6 +7,7 @@ from dlapps.apps.caption.metrics import (
     measures,
     most_agreed,
     nearest,
+    next_words,
     rouge_l,
     variety,
 )
@@ -77,6 +78,12 @@ def test_long_captions_do_not_gain_by_saying_things_again():
     own, truth = cut()
     cider = Cider(truth)
     assert cider.score(own[0] * 2, 0) < cider.score(own[0], 0)
+
+
+def test_the_words_that_are_foretold_are_counted_up_to_the_end():
+    logits = np.eye(4)[[[3, 1, 0], [2, 2, 2]]]
+    truth = np.array([[3, 1, -1], [2, 0, -1]])
+    assert next_words({"logits": logits}, truth) == 0.75
 
 
 def test_counts_what_differs():

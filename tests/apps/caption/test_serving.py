@@ -57,6 +57,17 @@ def test_answers_as_the_trained_model_does(model, functions, monkeypatch):
             assert row.difference is None or row.difference < 1e-4 * max(1, size), row
 
 
+def test_of_a_run_the_words_of_its_captions_are_foretold(model, monkeypatch):
+    sources = [files()["jpeg"], saved(smooth((64, 64)), "PNG")]
+    monkeypatch.setattr(serving, "_sources", lambda *_: ("", sources, ["A dog", "A bird"]))
+    check = serving.checks("a-run", model, 2).each[-1]
+    assert (check.signature, check.measured) == (NUMERIC, "next words")
+    assert check.inputs["words"][:, :4].tolist() == [[START, 3, 4, END], [START, 3, 2, END]]
+    # What the vocabulary does not know cannot be foretold.
+    assert check.truth.tolist() == [[3, 4, END, *[-1] * 4], [3, -1, END, *[-1] * 4]]
+    assert 0 <= check.measure(check.expected, check.truth) <= 1
+
+
 def test_pictures_of_differing_sizes_go_together(functions):
     several = [files()["jpeg"], files()["gif"], saved(smooth((31, 200), seed=3), "PNG")]
     together = functions[DEFAULT](tf.constant(several))

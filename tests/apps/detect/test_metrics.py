@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from dlapps.apps.detect.metrics import confusion_matrix, evaluation
+from dlapps.apps.detect.metrics import confusion_matrix, evaluation, map50
 from dlapps.boxes.matching import Found
 from tests.apps.detect.scenes import found, scattered, truth
 
@@ -14,6 +14,19 @@ ELSEWHERE = [400, 0, 500, 100]
 
 def measures(known, said, labels=("cat", "dog")):
     return evaluation(known, said, labels).measures
+
+
+def test_rows_of_what_was_kept_are_measured_as_findings_are():
+    known = [truth([ONE, TWO], [0, 1]), truth([ONE])]
+    kept = {
+        "boxes": np.array([[ONE, TWO], [ONE, ELSEWHERE]], np.float32),
+        "scores": np.array([[0.9, 0.8], [0.7, 0]], np.float32),
+        "classes": np.array([[0, 1], [0, -1]]),
+    }
+    assert map50(known, kept, ("cat", "dog")) == pytest.approx(1)
+    kept["classes"][0] = [1, 0]
+    said = [found([ONE, TWO], [0.9, 0.8], [1, 0]), found([ONE], [0.7])]
+    assert map50(known, kept, ("cat", "dog")) == measures(known, said)["map50"] < 0.5
 
 
 def test_all_found_is_one():

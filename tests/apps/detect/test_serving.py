@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,9 +12,11 @@ from dlapps.darknet.detector import DarknetDetector
 from dlapps.data import samples
 from dlapps.data.inputs import Input
 from dlapps.export import gate
+from dlapps.layers.non_max_suppression import NonMaxSuppression
 from dlapps.serve import foreign
 from dlapps.serving import NUMERIC, Limits
-from tests.apps.detect.scenes import ColourDetector, painted
+from dlapps.steadiness import is_steady
+from tests.apps.detect.scenes import ColourDetector, painted, truth
 from tests.darknet import models as drawn
 from tests.graphs.files import noted, saved, smooth
 
@@ -56,6 +60,23 @@ def test_answers_as_the_trained_model_does(model, functions, monkeypatch):
             assert row.difference is None or row.difference < 1e-3, row
 
 
+def test_of_a_run_it_is_measured_how_good_the_answers_are(model, monkeypatch):
+    examples = []
+    for number, colour in enumerate(("red", "blue", "red")):
+        box = [20 + 8 * number, 30, 180, 150]
+        file = saved(painted((320, 200 + 40 * number), [box], [colour]), "PNG")
+        known = truth([box], [("red", "blue").index(colour)])
+        examples.append(dataclasses.replace(known, source=file))
+    monkeypatch.setattr(serving, "held_out", lambda *_: examples)
+    check = serving.checks("a-run", model, 3).each[-1]
+    assert check.signature == NUMERIC
+    assert check.measured == "mAP50"
+    assert check.measure(check.expected, check.truth) == pytest.approx(1)
+    assert check.measure(check.expected, check.truth[::-1]) < 0.9
+    half = check.measure({k: v[::2] for k, v in check.expected.items()}, check.truth[::2])
+    assert half == pytest.approx(1)
+
+
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_boxes_are_in_pixels_of_the_upright_picture(model, functions, orientation):
     image = painted((800, 600), [(100, 60, 400, 300)], ["red"])
@@ -84,7 +105,8 @@ def test_an_empty_batch_has_no_answers(functions):
 def test_an_answer_that_hangs_on_a_hair_is_not_asked_about():
     boxes = np.array([[[0, 0, 10, 10], [1, 0, 11, 10]]], np.float32)
     sure = [[[0.9], [0.5]], [[0.25 + 1e-6], [0.1]], [[0.9], [0.9 - 1e-6]]]
-    steady = [serving._is_steady(boxes, np.array([each], np.float32)) for each in sure]
+    suppression = NonMaxSuppression()
+    steady = [is_steady(suppression, boxes, np.array([each], np.float32)) for each in sure]
     assert steady == [True, False, False]
 
 
