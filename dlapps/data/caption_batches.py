@@ -205,7 +205,7 @@ def rewarded_captions(
     Args:
         grids: Of each view, `(pictures, regions, features)` float16.
         drawn: From grids to the ids of captions, `(pictures, captions, time)`, with their ends.
-        worth: From ids, without the end, and the place of a picture to a number.
+        worth: From ids, with the end if there is one, and the place of a picture to a number.
         pictures: How many a batch.
         seed: Where order and views come from.
         timed: See `Feed`.
@@ -226,7 +226,7 @@ def rewarded_captions(
             lengths = np.where(ended.any(axis=-1), ended.argmax(axis=-1), time)
             rewards = np.array(
                 [
-                    [worth(row[:length], int(k)) for row, length in zip(*of_one, strict=True)]
+                    [worth(row[: length + 1], int(k)) for row, length in zip(*of_one, strict=True)]
                     for k, *of_one in zip(chosen, ids, lengths, strict=True)
                 ]
             )

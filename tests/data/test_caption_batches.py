@@ -153,8 +153,8 @@ def test_captions_weigh_what_they_are_worth_more_than_the_others_of_their_pictur
     assert len(batches) == PICTURES // 2
     for (seen, read), truth, weights in batches:
         assert seen.shape == (2, 4, 2)
-        # Worth 0, 2 and 4 beyond the picture's own: beside the means of the two others.
-        np.testing.assert_allclose(weights, [-3, 0, 3] * 2, atol=1e-6)
+        # Worth 1, 3 and 4 beyond the picture's own, ends included: beside the means of the others.
+        np.testing.assert_allclose(weights, [-2.5, 0.5, 2] * 2, atol=1e-6)
         assert read[1].tolist() == [START, 5, 5, END]
         assert truth[1].tolist() == [5, 5, END, IGNORED]
         assert truth[0].tolist() == [END, IGNORED, IGNORED, IGNORED]

@@ -13,7 +13,7 @@ from dlapps import backbones, runs, terminal, training
 from dlapps.apps.caption.config import Config
 from dlapps.apps.caption.data import Dataset, flips
 from dlapps.apps.caption.metrics import Cider
-from dlapps.apps.caption.model import Captioner
+from dlapps.apps.caption.model import END, Captioner
 from dlapps.data.caption_batches import (
     caption_batches,
     captions_in_order,
@@ -194,7 +194,8 @@ def reward(
         The measures of the best epoch.
     """
     known = model.vocabulary
-    cider = Cider([[words(text) for text in each.captions] for each in dataset.train])
+    # With its end as a word: else a caption that breaks off costs nothing ("a dog in a").
+    cider = Cider([[[*words(text), known[END]] for text in e.captions] for e in dataset.train])
     chance = keras.random.SeedGenerator(config.seed)
     draw = tf.function(lambda seen: model.drawn(seen, chance, DRAWN)[0], jit_compile=False)
 
