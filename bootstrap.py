@@ -59,7 +59,7 @@ def _install() -> None:
     venv.create(VENV, with_pip=True)
     pip = [str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.check_call(
-        [*pip, "--constraint", "constraints.txt", "--editable", ".[onnx,serve,test]"], cwd=ROOT
+        [*pip, "--constraint", "constraints.txt", "--editable", ".[onnx,test,ui]"], cwd=ROOT
     )
     mark.write_text(digest)
 

@@ -28,8 +28,9 @@ MAY_IMPORT = {
     "models": {"commands", *LIGHT},
     "export": {"saving", "serving", *LIGHT},
     "export.ask": {"runs"},
-    "serve": {"export.write", "saving", "serving", *LIGHT},
+    "serve": {"export.write", "saving", "serving", "showing", *LIGHT},
     "serving": set(),
+    "showing": set(),
     "graphs": set(),
     "report": {"commands", "errors", "files", "terminal", "options", "runs"},
     "apps": {
@@ -42,6 +43,7 @@ MAY_IMPORT = {
         "inference",
         "output",
         "serving",
+        "showing",
         "graphs",
         *TRAINING,
         *COMPUTING,
@@ -109,6 +111,7 @@ APP_FILES = {
     "predict.py",
     "render.py",
     "serving.py",
+    "showing.py",
     "train.py",
 }
 APPS = {path.parent.name: path.parent for path in ROOT.glob("apps/*/__init__.py")}
@@ -214,6 +217,7 @@ def test_every_app_has_the_names_that_the_commands_use(app):
     for verb in ("train", "evaluate", "predict"):
         assert verb in names[f"{verb}.py"]
     assert {"signatures", "numeric", "checks", "refusal", "example"} <= names["serving.py"]
+    assert "shown" in names["showing.py"]
     assert "load_model" in names["model.py"]
     assert "evaluation_table" in names["render.py"]
     assert "Config" in names["config.py"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import PIL
 import tensorflow as tf
 
 # Pillow keeps the weights of a pixel as whole numbers of so many bits after the point, and rounds
@@ -10,6 +11,8 @@ import tensorflow as tf
 POINT = 22
 # Keys' cubic (1981, https://doi.org/10.1109/TASSP.1981.1163711) with the slope that Pillow takes.
 SLOPE = -0.5
+# From this version on, Pillow chooses anew in which direction to begin.
+CHOOSES_ANEW = int(PIL.__version__.partition(".")[0]) >= 13
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ def resized(
         by: The filter.
 
     Returns:
-        `(height, width, 3)` uint8, equal to Pillow 13's `resize` with the filter of that name.
+        `(height, width, 3)` uint8, equal to the `resize` of the Pillow that is installed, 12.3 or
+        later, with the filter of that name.
     """
     left, top, right, bottom = (tf.cast(side, tf.float32) for side in box)  # as Pillow keeps them
     rows, columns = tf.shape(image)[0], tf.shape(image)[1]
@@ -71,8 +75,9 @@ def resized(
         return _scaled(image, top, bottom, height, by)
 
     # Pillow begins with the pass that leaves less to do, by this estimate; measured, since the
-    # rounding in between tells the order.
-    tall = (rows > height) & (rows - height > 2 * (columns - width))
+    # rounding in between tells the order. Before, it did so for the very tallest pictures alone.
+    cheaper = rows - height > 2 * (columns - width) if CHOOSES_ANEW else rows > 100 * columns
+    tall = (rows > height) & cheaper
     done = tf.cond(tall, lambda: across(down(image)), lambda: down(across(image)))
     known = [side if isinstance(side, int) else None for side in (height, width)]
     return tf.ensure_shape(done, (*known, 3))

@@ -1,10 +1,11 @@
 """The HTTP interface: TensorFlow Serving's REST API, and what an operator looks at."""
 
 import asyncio
+import base64
 import contextlib
 import hmac
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -18,13 +19,22 @@ from dlapps.serve.metrics import Metrics
 from dlapps.serve.predictor import JSON, Predictor, Settings, found
 from dlapps.serve.signatures import Served
 
+# Where the page for people is.
+PLACE = "/ui"
+BASIC = 'Basic realm="dlapps", charset="UTF-8"'
 
-def application(models: Mapping[str, Served], settings: Settings) -> FastAPI:
+Extend = Callable[[FastAPI, Predictor], None]
+
+
+def application(
+    models: Mapping[str, Served], settings: Settings, extend: Extend | None = None
+) -> FastAPI:
     """Returns the application that answers for some models.
 
     Args:
         models: By name.
         settings: What it takes and how.
+        extend: Adds the page on which people use them, at `PLACE`.
     """
     metrics = Metrics()
     batchers = {
@@ -46,10 +56,13 @@ def application(models: Mapping[str, Served], settings: Settings) -> FastAPI:
         description="Trained models in the way of TensorFlow Serving's REST API.",
     )  # fmt: skip
     _guard(app, settings, metrics)
-    _operate(app, models, metrics)
+    _operate(app, models, metrics, extend is not None)
     _describe(app, models)
-    _predict(app, Predictor(models, batchers, settings))
+    predictor = Predictor(models, batchers, settings)
+    _predict(app, predictor)
     metadata.name_models(app.openapi(), models)
+    if extend:
+        extend(app, predictor)
     return app
 
 
@@ -61,7 +74,8 @@ def _guard(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         started = time.perf_counter()
         if settings.key and request.url.path != "/healthz" and not _shows(request, settings.key):
             text = "The request shows no valid token: Authorization: Bearer TOKEN is needed."
-            response = Response(bodies.error(text), 401, {"WWW-Authenticate": "Bearer"}, JSON)
+            how = {"WWW-Authenticate": BASIC if _is_for_people(request) else "Bearer"}
+            response = Response(bodies.error(text), 401, how, JSON)
         else:
             response = await call_next(request)
         if request.url.path.endswith(":predict"):
@@ -86,11 +100,27 @@ def _guard(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
 
 def _shows(request: Request, key: str) -> bool:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
+    known = "bearer"
+    if _is_for_people(request) and kind.lower() == "basic":
+        known, token = "basic", _password(token)
     same = hmac.compare_digest(token.strip().encode(), key.encode())
-    return same and kind.lower() == "bearer"
+    return same and kind.lower() == known
 
 
-def _operate(app: FastAPI, models: Mapping[str, Served], metrics: Metrics) -> None:
+def _is_for_people(request: Request) -> bool:
+    """Returns whether a browser asks, which cannot be told a bearer token, but a password."""
+    return request.url.path == PLACE or request.url.path.startswith(f"{PLACE}/")
+
+
+def _password(token: str) -> str:
+    """Returns the password of HTTP's Basic scheme, whatever the user is called."""
+    try:
+        return base64.b64decode(token, validate=True).decode().partition(":")[2]
+    except ValueError:  # Neither base64 nor UTF-8.
+        return ""
+
+
+def _operate(app: FastAPI, models: Mapping[str, Served], metrics: Metrics, shown: bool) -> None:
     @app.get("/healthz", summary="Whether the server is up")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
@@ -102,7 +132,7 @@ def _operate(app: FastAPI, models: Mapping[str, Served], metrics: Metrics) -> No
     @app.get("/", include_in_schema=False)
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return HTMLResponse(page.page(models, app.openapi()))
+        return HTMLResponse(page.page(models, app.openapi(), PLACE if shown else ""))
 
 
 def _describe(app: FastAPI, models: Mapping[str, Served]) -> None:

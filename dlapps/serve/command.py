@@ -47,13 +47,18 @@ MEGA = 1_000_000
     help="Characters to write for a prompt.",
 )  # fmt: skip
 @click.option(
+    "--ui", cls=Option, is_flag=True,
+    help="Add a page at /ui/ for people: drop a picture, type a prompt. With --api-key-file the "
+    "browser asks for a password: the token, under any name.",
+)  # fmt: skip
+@click.option(
     "--trust", cls=Option, is_flag=True,
     help="Load SavedModels, legacy .h5 files and Lambda layers too. They may run code or write "
     "files, so say it only of your own exports, or of what you trust the makers of.",
 )  # fmt: skip
 def serve(
     runs: tuple[str, ...], host: str, port: int, key_file: str | None, max_batch: int,
-    max_waiting: int, max_body: int, max_pixels: int, max_length: int, trust: bool,
+    max_waiting: int, max_body: int, max_pixels: int, max_length: int, ui: bool, trust: bool,
 ) -> None:  # fmt: skip
     """Answer requests over HTTP, in the way of TensorFlow Serving.
 
@@ -64,6 +69,7 @@ def serve(
     Examples:
       dlapps serve imagenet shakespeare
       dlapps serve flowers=runs/classify/flowers-1 --port 8501
+      dlapps serve imagenet coco flickr8k shakespeare --ui
       curl http://127.0.0.1:8501/v1/models/flowers
     """
     key = _key(key_file)
@@ -72,16 +78,25 @@ def serve(
             import fastapi  # noqa: F401
             import prometheus_client  # noqa: F401
             import uvicorn  # noqa: F401
+
+            if ui:
+                import gradio  # noqa: F401
     except ImportError as error:
+        extra = "ui" if ui else "serve"
         raise UserError(
-            f"The package {error.name} is missing. Install it: pip install 'dlapps[serve]'"
+            f"The package {error.name} is missing. Install it: pip install 'dlapps[{extra}]'"
         ) from error
     with terminal.quiet():
         from dlapps.serve import models, server
         from dlapps.serve.predictor import Settings
         from dlapps.serving import Limits
 
-        served = models.load(runs, trust)
+        served = models.load(runs, trust, shown=ui)
+        extend = None
+        if ui:
+            from dlapps.serve import ui as page
+
+            extend = page.add
     limits = Limits(pixels=max_pixels * MEGA, length=max_length)
     settings = Settings(max_batch, max_waiting, max_body * MEGA, limits=limits, key=key)
     if not key and not _is_loopback(host):
@@ -92,8 +107,10 @@ def serve(
     with server.listening(host, port) as place:
         number = place.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
-        terminal.note(f"Serving {', '.join(served)} at http://{shown}:{number}/  Stop: Ctrl-C")
-        server.serve(served, settings, place)
+        where = f"http://{shown}:{number}/"
+        page_line = f"  Page: {where}ui/" if ui else ""
+        terminal.note(f"Serving {', '.join(served)} at {where}{page_line}  Stop: Ctrl-C")
+        server.serve(served, settings, place, extend)
 
 
 def _key(key_file: str | None) -> str:

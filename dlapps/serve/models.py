@@ -16,13 +16,14 @@ from dlapps.serve.signatures import Served, Signature, Spec
 from dlapps.serving import DEFAULT
 
 
-def load(words: Sequence[str], trust: bool) -> dict[str, Served]:
+def load(words: Sequence[str], trust: bool, shown: bool = False) -> dict[str, Served]:
     """Loads models by name.
 
     Args:
         words: Runs, `.keras` files, built-in models, or folders with a SavedModel; `NAME=` before
             one names it.
         trust: Whether SavedModels, legacy files and layers with code may be loaded.
+        shown: Whether people will use them on a page.
 
     Raises:
         UserError: If one cannot be loaded, or two have one name.
@@ -30,7 +31,7 @@ def load(words: Sequence[str], trust: bool) -> dict[str, Served]:
     found: dict[str, Served] = {}
     for word in words:
         name, _, path = ("", "", word) if Path(word).exists() else word.rpartition("=")
-        model = _load(path, name, trust)
+        model = _load(path, name, trust, shown)
         if model.name in found:
             raise UserError(
                 f"Two models are called {model.name}. Name one of them: NAME={path or word}"
@@ -39,7 +40,7 @@ def load(words: Sequence[str], trust: bool) -> dict[str, Served]:
     return found
 
 
-def _load(path: str, name: str, trust: bool) -> Served:
+def _load(path: str, name: str, trust: bool, shown: bool) -> Served:
     if foreign.is_keras(Path(path)):
         signatures = {DEFAULT: _signature(foreign.keras_function(Path(path), trust))}
         return Served(name_of(path, name or None), 1, signatures, about="Keras model")
@@ -59,8 +60,9 @@ def _load(path: str, name: str, trust: bool) -> Served:
         for each, function in serving.signatures(model).items()
     }
     served = Served(
-        name_of(path, name or None), 1, signatures, serving.refusal, serving.example(model), app
-    )
+        name_of(path, name or None), 1, signatures, serving.refusal, serving.example(model), app,
+        importlib.import_module(f"dlapps.apps.{app}.showing").shown(model) if shown else None,
+    )  # fmt: skip
     # The first call of a function takes long; better now than when a client waits.
     for check in serving.checks(path, model, 1).each:
         if check.signature == DEFAULT:

@@ -23,6 +23,7 @@ td, th { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px s
 <h1>dlapps serve</h1>
 <p>TensorFlow Serving's REST API. <a href="openapi.json">OpenAPI</a>, <a href="metrics">metrics</a>,
 <a href="healthz">health</a>.</p>
+{% if place %}<p><a href="{{ place }}/">Use the models on a page</a>.</p>{% endif %}
 {% for model in models %}
 <h2>{{ model.name }}</h2>
 <table><tr><th>signature</th><th>inputs</th><th>outputs</th></tr>
@@ -40,12 +41,15 @@ td, th { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px s
 """)
 
 
-def page(models: Mapping[str, Served], openapi: Mapping[str, Any]) -> str:
+def page(models: Mapping[str, Served], openapi: Mapping[str, Any], place: str = "") -> str:
     """Returns the page as HTML.
 
     Args:
         models: By name.
         openapi: What the server says of itself.
+        place: Of the page on which people use the models, if there is one.
     """
     examples = {name: json.dumps(model.example) for name, model in models.items()}
-    return PAGE.render(models=models.values(), examples=examples, paths=openapi["paths"])
+    return PAGE.render(
+        models=models.values(), examples=examples, paths=openapi["paths"], place=place.strip("/")
+    )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
@@ -77,8 +78,19 @@ class Predictor:
         else:
             read = self._read(model, body)
         inputs, in_rows, signature = read
+        outputs = await self.computed(model, signature, inputs)
+        return Response(bodies.answer(outputs, in_rows), media_type=JSON)
+
+    async def computed(
+        self, model: Served, signature: str, inputs: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Computes what a signature says to its inputs, together with others that wait.
+
+        Raises:
+            HTTPException: If too many wait, or the graph refuses the inputs.
+        """
         try:
-            outputs = await self.batchers[model.name, signature].ask(inputs)
+            return await self.batchers[model.name, signature].ask(inputs)
         except BusyError as error:
             raise _busy() from error
         except (ValueError, RuntimeError) as error:
@@ -88,7 +100,6 @@ class Predictor:
             if type(error).__name__ not in ("InvalidArgumentError", "OutOfRangeError"):
                 raise
             raise HTTPException(400, _of_the_graph(error)) from error
-        return Response(bodies.answer(outputs, in_rows), media_type=JSON)
 
     def _read(self, model: Served, body: bytes) -> tuple[dict[str, Any], bool, str]:
         asked = bodies.read(body)

@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dlapps.errors import UserError, reason
-from dlapps.serve.api import application
+from dlapps.serve.api import Extend, application
 from dlapps.serve.predictor import Settings
 from dlapps.serve.signatures import Served
 
@@ -68,16 +68,20 @@ def listening(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def serve(models: Mapping[str, Served], settings: Settings, place: socket.socket) -> None:
+def serve(
+    models: Mapping[str, Served], settings: Settings, place: socket.socket,
+    extend: Extend | None = None,
+) -> None:  # fmt: skip
     """Answers requests until SIGTERM or Ctrl-C; then what is begun is ended, at most for a while.
 
     Args:
         models: By name.
         settings: What it takes and how.
         place: Where it listens.
+        extend: Adds the page on which people use them.
     """
     config = uvicorn.Config(
-        application(models, settings), http=Protocol, ws="none", log_config=LOG,
+        application(models, settings, extend), http=Protocol, ws="none", log_config=LOG,
         access_log=False, log_level="warning", server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS, timeout_keep_alive=60,
     )  # fmt: skip

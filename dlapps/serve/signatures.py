@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dlapps.serving import Limits
+from dlapps.showing import Looking, Writing
 
 Refusal = Callable[[Mapping[str, np.ndarray], Limits], str]
 
@@ -45,6 +46,7 @@ class Served:
         refusal: Says why a request is not worth computing.
         example: The body of a request, for people to read.
         about: What it is, a line.
+        shown: How people use it, if that is known.
     """
 
     name: str
@@ -53,3 +55,4 @@ class Served:
     refusal: Refusal = field(default=lambda inputs, limits: "")
     example: dict[str, Any] = field(default_factory=dict)
     about: str = ""
+    shown: Looking | Writing | None = None

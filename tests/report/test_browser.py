@@ -3,15 +3,14 @@
 import html
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
 
 from dlapps.report import page
+from tests.browser import installed
 from tests.report.made import epochs, make_full_run, make_run
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Headless windows are never narrower than 500 pixels, frames are.
 FRAME = """<!doctype html><title>nothing</title>
 <script>onmessage = (event) => { document.title = event.data; };</script>
@@ -47,9 +46,7 @@ addEventListener("load", () => {
 @pytest.fixture
 def seen(tmp_path):
     """Returns a function that shows runs to a browser and tells what it makes of their page."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip(f"No browser is installed: none of {', '.join(BROWSERS)}.")
+    browser = installed()
 
     def look(runs, width=390, *settings):
         text = page.page(runs).replace("<head>", "<head>" + START)

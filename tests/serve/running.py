@@ -37,9 +37,9 @@ class Client:
 
 
 @contextlib.contextmanager
-def running(models, **settings):
+def running(models, extend=None, **settings):
     """Yields a client of a server for some models."""
-    app = application({model.name: model for model in models}, Settings(**settings))
+    app = application({model.name: model for model in models}, Settings(**settings), extend)
     config = uvicorn.Config(app, http=server.Protocol, log_config=None, ws="none")
     running_server = uvicorn.Server(config)
     with server.listening("127.0.0.1", 0) as place:

@@ -46,6 +46,28 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch):
     assert "pip install 'dlapps[serve]'" in done.stderr
 
 
+def test_without_the_extra_for_the_page_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    done = dlapps("serve", "imagenet", "--ui")
+    assert done.exit_code == 1
+    assert "The package gradio is missing" in done.stderr
+    assert "pip install 'dlapps[ui]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_a_page_gradio_is_not_imported():
+    script = """
+import sys
+from dlapps.serve import api, command, models, server
+assert "gradio" not in sys.modules
+from dlapps.serve import ui
+assert "gradio" in sys.modules
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("host", "is_here"),
     [

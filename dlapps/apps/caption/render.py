@@ -188,13 +188,16 @@ def captioned(image: Image.Image, captions: Sequence[str]) -> Image.Image:
     return sheet
 
 
-def strip(image: Image.Image, words: Sequence[str], places: np.ndarray) -> Image.Image:
+def strip(
+    image: Image.Image, words: Sequence[str], places: np.ndarray, columns: int = COLUMNS
+) -> Image.Image:
     """Returns a picture followed by itself for each word, lit where it was looked at.
 
     Args:
         image: The picture.
         words: Of its caption.
         places: `(words, height, width)` float in [0, 1], over the whole picture.
+        columns: Pictures in a row at most.
     """
     scale = TILE / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -202,7 +205,7 @@ def strip(image: Image.Image, words: Sequence[str], places: np.ndarray) -> Image
     tiles = [small, *(_lit(small, each) for each in places[: len(words)])]
     titles = ["", *words]
     letters = drawing.font(15)
-    columns = min(COLUMNS, len(tiles))
+    columns = min(columns, len(tiles))
     step_x, step_y = size[0] + 8, size[1] + 28
     rows = -(-len(tiles) // columns)
     sheet = Image.new("RGB", (columns * step_x + 8, rows * step_y + 8), drawing.PAPER)
