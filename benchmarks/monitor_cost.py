@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from dlapps import terminal
 from dlapps.apps.caption import model as caption
+from dlapps.apps.caption.phases import unfrozen
 from dlapps.apps.classify.model import new_model
 from dlapps.apps.detect import model as detect
 from dlapps.apps.generate.model import CharRNN
@@ -148,7 +149,9 @@ def detector():
 def decoder():
     """Returns the captioner's default decoder for as many words as Flickr8k's captions hold."""
     words = [f"word{k}" for k in range(2500)]
-    learner = CaptionLearner(caption.new_model(words, np.ones(len(words)), {}), smoothing=0.1)
+    model = caption.new_model(words, np.ones(len(words)), {})
+    unfrozen(model, 0)
+    learner = CaptionLearner(model, smoothing=0.1)
     learner.build(None)
     return learner
 

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -84,6 +85,15 @@ def test_a_port_in_use_is_named():
         port = place.getsockname()[1]
         with pytest.raises(UserError, match=f"127.0.0.1:{port} cannot be listened on"):
             server.listening("127.0.0.1", port)
+
+
+def test_answers_do_not_wait_for_their_heads_to_be_acknowledged():
+    with (
+        server.listening("127.0.0.1", 0) as place,
+        socket.create_connection(place.getsockname()),
+        place.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ def learn_decoder(
     )
     if config.fast_dev_run:
         data.steps, epochs = 1, 1
+    unfrozen(model, 0)
     learner = _learner(model, False, config, epochs * data.steps)
     phase = _phase("decoder", epochs, config.learning_rate, config, len(model.vocabulary))
     with data, captions_in_order([held_out], true, config.batch_size) as check:
@@ -209,6 +210,7 @@ def reward(
     epochs = config.reward_epochs
     if config.fast_dev_run:
         data.steps, epochs = 1, 1
+    unfrozen(model, 0)
     learner = CaptionLearner(model)
     learner.build(None)
     # A tenth, for these gradients are noisy and start from a good place.

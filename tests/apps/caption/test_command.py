@@ -34,6 +34,13 @@ def test_a_run_holds_all_that_comes_after(trained):
     assert record["figures"]["val_distinct"] == 1
 
 
+def test_a_frozen_backbone_is_not_taken_for_one_that_learns(trained):
+    with (trained[0] / "layers.csv").open(newline="") as file:
+        learnt = {row["layer"] for row in csv.DictReader(file) if row["update_ratio_mean"]}
+    assert learnt
+    assert {name for name in learnt if not name.startswith("captioner/decoder/")} == set()
+
+
 def test_json_is_of_the_shape_of_every_app(trained, tell):
     picture = trained[1] / "red-disc-0.png"
     [one] = json.loads(tell(picture, "--format", "json").stdout)
