@@ -56,7 +56,7 @@ def main(runs: tuple[str, ...], inputs: int, calls: int) -> None:
     """Export RUNS, by default the built-in models, in every format, and compare."""
     rows, speeds = [], []
     with tempfile.TemporaryDirectory() as folder:
-        for run in runs or ("imagenet", "shakespeare"):
+        for run in runs or ("imagenet", "coco", "flickr8k", "shakespeare"):
             for kind in FORMATS:
                 words = [*DLAPPS, "export", run, "--format", kind, "--inputs", str(inputs)]
                 words += ["-o", str(Path(folder, kind))]

@@ -2,8 +2,13 @@
 
 The rows: the bare model's pictures a second at its best batch size, and those of the server at
 `--connections` connections; then the median and the 99th percentile of milliseconds at one
-connection, for both; failed requests, and the memory of the server before and after. Traffic goes
-to 127.0.0.1 alone.
+connection, for both; failed requests, and the memory of the server before and after. With --soak
+it is asked on at as many connections for so long, and its memory is looked at ten times. Traffic
+goes to 127.0.0.1 alone.
+
+Commands:
+  python benchmarks/serving.py FOLDER
+  python benchmarks/serving.py FOLDER --seconds 5 --soak 600
 """
 
 import base64
@@ -28,8 +33,9 @@ BATCHES = (1, 4, 8, 16, 32)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @click.option("--connections", default=32, show_default=True)
 @click.option("--seconds", default=30.0, show_default=True, help="Of each measurement.")
+@click.option("--soak", default=0.0, show_default=True, help="Seconds of saturation.")
 @click.option("--port", default=8599, show_default=True)
-def main(folder: str, connections: int, seconds: float, port: int) -> None:
+def main(folder: str, connections: int, seconds: float, soak: float, port: int) -> None:
     """Measure on the JPEG files in FOLDER."""
     files = [path.read_bytes() for path in sorted(Path(folder).rglob("*.jpg"))[:64]]
     with tempfile.TemporaryDirectory() as place:
@@ -44,6 +50,10 @@ def main(folder: str, connections: int, seconds: float, port: int) -> None:
             before = _memory(server.pid)
             loaded, more = _load(port, files, connections, seconds)
             after = _memory(server.pid)
+            soaked = []
+            for _ in range(10 if soak else 0):
+                answered, wrong = _load(port, files, connections, soak / 10)
+                soaked.append([len(answered), wrong, _memory(server.pid)])
         finally:
             server.terminate()
             server.wait(60)
@@ -61,6 +71,9 @@ def main(folder: str, connections: int, seconds: float, port: int) -> None:
         ["memory after, MB", after],
     ]
     print(table(["what", "figure"], rows))
+    if soak:
+        header = [f"tenth of {soak:g} s", "answered", "failed", "memory, MB"]
+        print("\n" + table(header, [[k, *row] for k, row in enumerate(soaked, start=1)]))
 
 
 BARE = """
