@@ -28,7 +28,6 @@ BETWEEN = 0.05  # seconds
 # Requests worked on at once: pictures of models that answer in batches; of those that compute by
 # themselves, and texts.
 TOGETHER, ALONE = 16, 1
-PICTURES = ["upload", "clipboard"]
 
 
 def fill(model: Served, predictor: Predictor) -> None:
@@ -50,7 +49,7 @@ def _looking(model: Served, how: Looking, predictor: Predictor) -> None:
     """Fills a tab: a picture on the left, what is said of it on the right."""
     with gr.Row():
         with gr.Column():
-            given = gr.Image(label="Picture", sources=PICTURES, height=380)
+            given: Any = gr.Image(label="Picture", sources=["upload", "clipboard"], height=380)
             # Gradio's own would decode a picture before it is known how large it is.
             given.preprocess = _bytes
             _offline(given)
