@@ -21,9 +21,8 @@ def beam_search(
 
     Captions compete by the logarithm of their probability, divided by a power of their length:
     else the short ones win, which have fewer factors below 1 (Wu et al. 2016, section 7,
-    https://arxiv.org/abs/1609.08144). A caption is ruled out once three words of it repeat three
-    words before (Paulus et al. 2017, section 2.5, https://arxiv.org/abs/1705.04304), or a word the
-    one before it.
+    https://arxiv.org/abs/1609.08144). A caption is ruled out once a word repeats the last one, or
+    three words three before (Paulus et al. 2017, section 2.5, https://arxiv.org/abs/1705.04304).
 
     Args:
         read: Goes on by one word.

@@ -1,62 +1,19 @@
 import base64
 import http.client
-import io
 import json
-import os
 import re
 import secrets
 import tempfile
-import time
 from pathlib import Path
 from urllib.parse import quote
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from dlapps.apps.classify import showing as classifier
-from dlapps.apps.classify.serving import refusal
-from dlapps.apps.generate import serving as generator
-from dlapps.apps.generate import showing as writer
 from dlapps.serve import ui
-from dlapps.serve.signatures import Served, Signature, Spec
 from dlapps.serving import Limits
-from tests.apps.generate.tiny import cycling
-from tests.browser import browser
-from tests.serve.echo import TEXTS, served
+from tests.serve.echo import served
+from tests.serve.pages import KEY, colours, letters, picture
 from tests.serve.running import running
-
-KEY = "0123456789abcdef"
-FLOATS = np.dtype(np.float32)
-
-
-def colours():
-    """Returns a model that tells red pictures from blue ones."""
-
-    def call(inputs):
-        means = [np.asarray(Image.open(io.BytesIO(file))).mean((0, 1)) for file in inputs["images"]]
-        red = np.array([mean[0] / (mean[0] + mean[2]) for mean in means], np.float32)
-        labels = np.array([[b"red <b>", b"blue"]] * len(means), object)
-        return {"labels": labels, "probabilities": np.stack([red, 1 - red], 1)}
-
-    outputs = {"labels": Spec(TEXTS, (None, 2)), "probabilities": Spec(FLOATS, (None, 2))}
-    signature = Signature({"images": Spec(TEXTS, (None,))}, outputs, call)
-    return Served(
-        "colours", 1, {"serving_default": signature}, refusal, shown=classifier.shown(None)
-    )
-
-
-def letters():
-    """Returns a model that knows the alphabet so far."""
-    return Served(
-        "letters", 1, {}, generator.refusal, shown=writer.shown(cycling("abcdefg\n"))
-    )  # fmt: skip
-
-
-def picture(colour, size=(40, 30)):
-    file = io.BytesIO()
-    Image.new("RGB", size, colour).save(file, "PNG")
-    return file.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +23,6 @@ def client():
     with running(models, ui.add, max_body=1_000_000, limits=limits) as client:
         client.config = client.ask("GET", "/ui/config")[1]
         yield client
-
-
-@pytest.fixture(autouse=True)
-def own_folder(monkeypatch):
-    """Gradio's folder is one for the whole process; a second server must not leave its own."""
-    if "GRADIO_TEMP_DIR" in os.environ:
-        monkeypatch.setenv("GRADIO_TEMP_DIR", os.environ["GRADIO_TEMP_DIR"])
 
 
 def event(client, model):
@@ -310,84 +260,3 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
         assert Path(path).is_relative_to(tmp_path)
         assert Path(path).is_file()
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def page(tmp_path):
-    with browser(tmp_path) as page:
-        yield page
-
-
-def press(page, name):
-    """Presses a button as soon as it is there."""
-    seen = "[...document.querySelectorAll('button')].filter(b => b.offsetParent)"
-    named = f"{seen}.find(b => b.textContent.trim() == '{name}')"
-    page.wait(f"!!{named}")
-    page.tell(f"{named}.click()")
-
-
-def drop(page, address, path, file):
-    """Opens the page and gives it a picture."""
-    path.write_bytes(file)
-    page.open("about:blank")
-    page.open(address)
-    page.wait("document.querySelector('input[type=file]')?.isConnected")
-    page.give("input[type=file]", path)
-
-
-def see(page, text):
-    page.wait(f"document.body?.innerText.includes('{text}')")
-
-
-def check(page, client):
-    """Sees that nothing was asked of anybody else, and no script failed."""
-    here = f"http://127.0.0.1:{client.port}/"
-    local = (here, "data:", "blob:", "about:")
-    assert [each for each in page.requests if not each.startswith(local)] == []
-    # The page names a manifest for phones that it does not need, and no icon.
-    needless = ("manifest.json", "favicon.ico")
-    assert [each for each in page.faults if not any(name in each for name in needless)] == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [360, 1200])
-def test_in_a_browser_a_picture_gets_its_classes(client, page, tmp_path, width):
-    page.look(width)
-    address = f"http://127.0.0.1:{client.port}/ui/"
-    for colour, first in (("red", "red <b>"), ("blue", "blue")):
-        drop(page, address, tmp_path / "a.png", picture(colour))
-        see(page, f"{first}\\n100%")
-        assert page.tell("document.documentElement.scrollWidth") <= width
-    drop(page, address, tmp_path / "a.png", b"no picture")
-    see(page, "The file is not a picture in a known format.")
-    check(page, client)
-
-
-@pytest.mark.slow
-def test_in_a_browser_a_text_is_written(client, page):
-    page.look()
-    page.open(f"http://127.0.0.1:{client.port}/ui/")
-    fields = "[...document.querySelectorAll('textarea')].filter(t => t.offsetParent)"
-    tab = (
-        "[...document.querySelectorAll('[role=tab]')].find(t => t.textContent.trim() == 'letters')"
-    )
-    page.wait(f"({tab}?.click(), {fields}.length > 1)")
-    page.tell(
-        f"(t => {{ t.value = 'cde'; t.dispatchEvent(new Event('input', {{bubbles: true}})); }})"
-        f"({fields}[0])"
-    )
-    press(page, "Write")
-    page.wait(f"{fields}.some(t => t.value.startsWith('cdefg\\nabcdefg\\n'))")
-    check(page, client)
-
-
-@pytest.mark.slow
-def test_in_a_browser_the_password_opens_all_of_the_page(page, tmp_path):
-    with running([colours()], ui.add, key=KEY) as client:
-        page.know("me", KEY)
-        address = f"http://127.0.0.1:{client.port}/ui/"
-        drop(page, address, tmp_path / "a.png", picture("blue"))
-        see(page, "blue\\n100%")
-        began = time.monotonic()
-    # It ends at once, though a page is open.
-    assert time.monotonic() - began < 10

@@ -9,13 +9,11 @@ import sys
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from dlapps import training
 from dlapps.apps.detect.model import load_model
 from dlapps.callbacks.full_state_checkpoint import FullStateCheckpoint
-from dlapps.cli import cli
-from tests.apps.detect.tiny import TINY, stand_in, write_yolo
+from tests.apps.detect.tiny import TINY, detect, record, stand_in, write_yolo
 
 CLOCKS = {"seconds", "input_seconds"}
 # A rate that does not depend on how many epochs there are.
@@ -25,14 +23,6 @@ STEADY = ("--schedule", "constant", "--warm-up", 0)
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     stand_in(monkeypatch)
-
-
-def detect(*words):
-    return CliRunner().invoke(cli, ["detect", *map(str, words)])
-
-
-def record(run):
-    return json.loads((run / "run.json").read_text())
 
 
 def rows(run):

@@ -2,12 +2,10 @@
 
 import csv
 import dataclasses
-import json
 import shutil
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 from dlapps import backbones, runs, training
@@ -15,21 +13,21 @@ from dlapps.apps.detect import phases
 from dlapps.apps.detect.config import Config
 from dlapps.apps.detect.data import read_dataset
 from dlapps.apps.detect.model import load_model, new_model
-from dlapps.cli import cli
-from tests.apps.detect.tiny import LABELS, SIDE, TINY, pretrained, stand_in, write_yolo
+from tests.apps.detect.tiny import (
+    LABELS,
+    SIDE,
+    TINY,
+    detect,
+    pretrained,
+    record,
+    stand_in,
+    write_yolo,
+)
 
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     stand_in(monkeypatch)
-
-
-def detect(*words):
-    return CliRunner().invoke(cli, ["detect", *map(str, words)])
-
-
-def record(run):
-    return json.loads((run / "run.json").read_text())
 
 
 def rows(run):

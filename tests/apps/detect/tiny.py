@@ -1,10 +1,14 @@
 """A backbone that is built in no time, and drawn pictures that a tiny detector learns by heart."""
 
+import json
+
 import keras
 import numpy as np
+from click.testing import CliRunner
 from PIL import Image, ImageDraw
 
 from dlapps import backbones
+from dlapps.cli import cli
 from dlapps.layers.image_normalization import ImageNormalization
 
 SIDE = 64
@@ -83,3 +87,13 @@ def write_yolo(root, train=12, validation=4, labels=LABELS):
     names = ", ".join(labels)
     (root / "data.yaml").write_text(f"train: images/train\nval: images/val\nnames: [{names}]\n")
     return root / "data.yaml"
+
+
+def detect(*words):
+    """Runs `dlapps detect`; returns what `CliRunner.invoke` does."""
+    return CliRunner().invoke(cli, ["detect", *map(str, words)])
+
+
+def record(run):
+    """Returns what a run says of itself."""
+    return json.loads((run / "run.json").read_text())
