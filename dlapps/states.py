@@ -1,17 +1,19 @@
 """Writes and reads states: arrays nested in dictionaries and lists, in one file, safely."""
 
 import json
+import math
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from dlapps.files import replacement
 
 ARRAY = "__array__"
+OUTLINE = "outline"
 # What numpy, zipfile and json raise for files that are damaged in one way or another.
 DAMAGED = (
     OSError, ValueError, LookupError, EOFError, RuntimeError, TypeError, AttributeError,
@@ -22,6 +24,9 @@ DAMAGED = (
 def write_state(path: Path, state: dict[str, Any]) -> None:
     """Writes a state, whole or not at all.
 
+    Arrays of one kind stand end to end in one: thousands of small ones would each cost as much as
+    a megabyte.
+
     Args:
         path: The file; its folder is made.
         state: What JSON can hold, and arrays anywhere in it.
@@ -29,12 +34,14 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     Raises:
         OSError: If that is not possible.
     """
-    arrays: dict[str, np.ndarray] = {}
-    outline = json.dumps(_without_arrays(state, arrays))
+    kinds: dict[str, list[np.ndarray]] = {}
+    outline = json.dumps(_without_arrays(state, kinds))
+    kinds[OUTLINE] = [np.frombuffer(outline.encode(), np.uint8)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacement(path) as beside, beside.open("wb") as file:
-        arrays["outline"] = np.frombuffer(outline.encode(), np.uint8)
-        np.savez(file, allow_pickle=False, **arrays)
+    with replacement(path) as beside, zipfile.ZipFile(beside, "w") as archive:
+        for name, arrays in kinds.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                _write_end_to_end(member, arrays)
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -46,8 +53,9 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            outline = json.loads(kept["outline"].tobytes())
-            state = _with_arrays(outline, kept)
+            outline = json.loads(kept[OUTLINE].tobytes())
+            kinds = {name: kept[name] for name in kept.files if name != OUTLINE}
+            state = _with_arrays(outline, kinds)
     except (FileNotFoundError, PermissionError):
         raise
     except DAMAGED as error:
@@ -57,23 +65,44 @@ def read_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def _without_arrays(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
+def _write_end_to_end(file: IO[bytes], arrays: Sequence[np.ndarray]) -> None:
+    """Writes arrays of one dtype as one, in NumPy's format, straight from their memory."""
+    count = sum(array.size for array in arrays)
+    header = {"descr": arrays[0].dtype.str, "fortran_order": False, "shape": (count,)}
+    np.lib.format.write_array_header_1_0(file, header)
+    for array in arrays:
+        file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+
+def _without_arrays(tree: Any, kinds: dict[str, list[np.ndarray]]) -> Any:
     if isinstance(tree, dict):
-        return {str(name): _without_arrays(value, arrays) for name, value in tree.items()}
+        return {str(name): _without_arrays(value, kinds) for name, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return [_without_arrays(value, arrays) for value in tree]
+        return [_without_arrays(value, kinds) for value in tree]
     if isinstance(tree, np.ndarray):
-        name = f"a{len(arrays)}"
-        arrays[name] = tree
-        return {ARRAY: name}
+        if tree.dtype.hasobject:
+            raise TypeError(f"A state holds numbers and text, got an array of {tree.dtype}.")
+        kind = tree.dtype.str
+        kinds.setdefault(kind, []).append(tree)
+        return {ARRAY: kind, "shape": tree.shape}
     return tree.item() if isinstance(tree, np.generic) else tree
 
 
-def _with_arrays(tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    if isinstance(tree, dict):
-        if tree.keys() == {ARRAY}:
-            return arrays[tree[ARRAY]]
-        return {name: _with_arrays(value, arrays) for name, value in tree.items()}
-    if isinstance(tree, list):
-        return [_with_arrays(value, arrays) for value in tree]
-    return tree
+def _with_arrays(tree: Any, kinds: Mapping[str, np.ndarray]) -> Any:
+    """Puts the arrays back, which come in the order in which they were taken out."""
+    places = dict.fromkeys(kinds, 0)
+
+    def restored(tree: Any) -> Any:
+        if isinstance(tree, list):
+            return [restored(value) for value in tree]
+        if not isinstance(tree, dict):
+            return tree
+        if ARRAY not in tree:
+            return {name: restored(value) for name, value in tree.items()}
+        kind, shape = tree[ARRAY], tree["shape"]
+        first = places[kind]
+        places[kind] += math.prod(shape)
+        # A copy, for a view would keep all others in memory.
+        return kinds[kind][first : places[kind]].reshape(shape).copy()
+
+    return restored(tree)

@@ -1,6 +1,7 @@
 import contextlib
 import pickle
 import resource
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,34 @@ def test_a_state_is_read_as_it_was_written(tmp_path):
         np.float32,
         np.uint32,
     ]
+
+
+def test_arrays_of_any_kind_and_order_of_memory_stand_where_they_stood(tmp_path):
+    mixed = [
+        np.arange(6, dtype=np.float16).reshape(2, 3).T,
+        np.array([[True, False]]),
+        np.array(["a", "größer"]),
+        np.arange(4, dtype=">f4"),
+        np.arange(4, dtype="<f4")[::2],
+        np.zeros((2, 0), np.float16),
+        {"deep": [np.arange(5, dtype=np.float16)]},
+    ]
+    write_state(tmp_path / "a.npz", {"mixed": mixed})
+    np.testing.assert_equal(read_state(tmp_path / "a.npz"), {"mixed": mixed})
+
+
+def test_thousands_of_small_arrays_are_a_few_entries_of_the_file(tmp_path):
+    many = [np.full(3, k, np.float32) for k in range(2000)]
+    write_state(tmp_path / "a.npz", {"many": many})
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        assert len(archive.namelist()) == 2
+    np.testing.assert_equal(read_state(tmp_path / "a.npz")["many"], many)
+
+
+def test_an_array_of_objects_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(TypeError, match="numbers and text, got an array of object"):
+        write_state(tmp_path / "a.npz", {"a": np.array([Trap()], object)})
+    assert not list(tmp_path.iterdir())
 
 
 def test_numbers_of_numpy_and_tuples_are_written_as_those_of_python(tmp_path):
@@ -69,10 +98,13 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path):
         pytest.param(b"{", id="not-json"),
         pytest.param(b'{"a": {"__array__": "a9"}}', id="array-missing"),
         pytest.param(b'{"a": {"__array__": [1]}}', id="array-unnamed"),
+        pytest.param(b'{"a": {"__array__": "three"}}', id="array-without-shape"),
+        pytest.param(b'{"a": {"__array__": "three", "shape": [4]}}', id="array-too-long"),
+        pytest.param(b'{"a": {"__array__": "three", "shape": ["3"]}}', id="shape-of-text"),
     ],
 )
 def test_what_is_no_state_is_refused(tmp_path, outline):
-    np.savez(tmp_path / "a.npz", outline=np.frombuffer(outline, np.uint8))
+    np.savez(tmp_path / "a.npz", outline=np.frombuffer(outline, np.uint8), three=np.zeros(3))
     with pytest.raises(ValueError, match="no checkpoint"):
         read_state(tmp_path / "a.npz")
 

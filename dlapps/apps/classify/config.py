@@ -58,6 +58,11 @@ class Config(TrainingConfig):
         "learn.",
         click.FloatRange(0, 1, max_open=True),
     )
+    label_smoothing: float = option(
+        0.1,
+        "Part of the probability that training spreads over all classes; some labels are wrong.",
+        click.FloatRange(0, 1, max_open=True),
+    )
     average: float = option(
         0.99,
         "Weight of the past in the average of the weights that --finetune keeps; 0 for none.",

@@ -8,7 +8,7 @@ from keras import ops
 
 from dlapps import backbones, saving
 from dlapps.errors import UserError
-from dlapps.layers.standardization import Standardization
+from dlapps.layers.classifier_head import ClassifierHead
 from dlapps.weights import efficientnet_lite0
 
 # Grids finer than this hold edges and textures, which say little about a class (measured on
@@ -32,6 +32,7 @@ class ImageClassifier(keras.Model):
         crop: Part of a picture's shorter side that prediction looks at, in (0, 1].
         every_block: Whether to read the grids of all blocks from stride 16 on, or the last only.
         dropout: Fraction of the features dropped in training, in [0, 1).
+        smoothing: Part of the probability that training spreads over all classes, in [0, 1).
 
     Call arguments:
         images: `(batch, height, width, 3)`, 0 to 255, RGB.
@@ -48,6 +49,7 @@ class ImageClassifier(keras.Model):
         crop=0.875,
         every_block=True,
         dropout=0.2,
+        smoothing=0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -61,27 +63,26 @@ class ImageClassifier(keras.Model):
         self.crop = crop
         self.every_block = every_block
         self.dropout = dropout
+        self.smoothing = smoothing
         built = backbones.build(backbone, self.dtype_policy)
         self.normalization = built.normalization
         self.network = _with_grids(built.network, every_block)
-        self.head = keras.Sequential(
-            [
-                # Grids differ in scale; `standardize` gives it the statistics of the training set.
-                Standardization(trainable=False, dtype="float32", name="standardization"),
-                keras.layers.Dropout(dropout, dtype="float32", name="dropout"),
-                # Zeros: the first loss is ln(classes), and no class is preferred by chance.
-                keras.layers.Dense(
-                    len(self.labels), kernel_initializer="zeros", dtype="float32", name="logits"
-                ),
-            ],
-            name="head",
-        )
+        # `standardize` gives it the statistics of the training set.
+        self.head = ClassifierHead(len(self.labels), dropout, smoothing, name="head")
 
     def build(self, images_shape):
-        self.head.build((None, sum(grid.shape[-1] for grid in self.network.outputs)))
+        self.head.build((None, self.num_features))
+
+    @property
+    def num_features(self):
+        """How many numbers the head decides by: the channels of all grids."""
+        return sum(grid.shape[-1] for grid in self.network.outputs)
 
     def call(self, images, training=None):
         return self.head(self.features(images, training=training), training=training)
+
+    def compute_loss(self, *args, **kwargs):
+        return self.head.compute_loss(*args, **kwargs)
 
     def grids(self, images, training=None):
         """Returns what the backbone's late blocks see.
@@ -115,7 +116,7 @@ class ImageClassifier(keras.Model):
             own = slice(first, first + grid.shape[-1])
             variance[own] = np.maximum(variance[own], variance[own].mean())
             first = own.stop
-        layer = self.head.get_layer("standardization")
+        layer = self.head.standardization
         layer.moving_mean.assign(np.mean(features, axis=0))
         layer.moving_variance.assign(np.maximum(variance, 1e-8))
 
@@ -133,8 +134,8 @@ class ImageClassifier(keras.Model):
         Returns:
             `(batch, height, width)` float, not negative, on the finest grid.
         """
-        deviation = ops.sqrt(self.head.get_layer("standardization").moving_variance + 1e-6)
-        kernel = self.head.get_layer("logits").kernel / ops.expand_dims(deviation, -1)
+        deviation = ops.sqrt(self.head.standardization.moving_variance + 1e-6)
+        kernel = self.head.logits.kernel / ops.expand_dims(deviation, -1)
         weights = ops.take(ops.transpose(kernel), classes, axis=0)  # (batch, features)
         grids = self.grids(images)
         finest, first = grids[0].shape[1:3], 0
@@ -160,7 +161,7 @@ class ImageClassifier(keras.Model):
             for layer in group:
                 is_norm = isinstance(layer, keras.layers.BatchNormalization)
                 layer.trainable = distance < num_blocks and not is_norm
-        self.head.get_layer("standardization").trainable = num_blocks > 0
+        self.head.standardization.trainable = num_blocks > 0
 
     def get_config(self):
         return {
@@ -171,6 +172,7 @@ class ImageClassifier(keras.Model):
             "crop": self.crop,
             "every_block": self.every_block,
             "dropout": self.dropout,
+            "smoothing": self.smoothing,
         }
 
 
@@ -204,6 +206,9 @@ class ClassifierTail(keras.Model):
         seen = means(grids if isinstance(grids, list) else [grids], training)
         return self.head(ops.concatenate([early, seen], axis=-1), training=training)
 
+    def compute_loss(self, *args, **kwargs):
+        return self.head.compute_loss(*args, **kwargs)
+
     def get_config(self):
         parts = {"late": self.late, "head": self.head}
         kept = {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
@@ -235,7 +240,12 @@ def _with_grids(network: keras.Model, every_block: bool) -> keras.Model:
 
 
 def new_model(
-    labels: list[str], backbone: str, image_size: int, dropout: float, init: str | None = None
+    labels: list[str],
+    backbone: str,
+    image_size: int,
+    dropout: float,
+    smoothing: float = 0.0,
+    init: str | None = None,
 ) -> ImageClassifier:
     """Makes a classifier with a pretrained backbone and a head that knows nothing yet.
 
@@ -244,12 +254,13 @@ def new_model(
         backbone: A name that `backbones.build` knows.
         image_size: Side of the images, pixels.
         dropout: Fraction of the features dropped in training, in [0, 1).
+        smoothing: Part of the probability that training spreads over all classes, in [0, 1).
         init: A trained classifier whose backbone to take instead of ImageNet's.
 
     Raises:
         UserError: If the weights cannot be had, or `init` has another backbone.
     """
-    model = ImageClassifier(labels, backbone, image_size, dropout=dropout)
+    model = ImageClassifier(labels, backbone, image_size, dropout=dropout, smoothing=smoothing)
     model.build((None, image_size, image_size, 3))
     if init is None:
         source = backbones.pretrained(backbone).network
@@ -285,5 +296,5 @@ def _imagenet() -> ImageClassifier:
     model = ImageClassifier(labels, every_block=False)
     model.build((None, model.image_size, model.image_size, 3))
     efficientnet_lite0.load_backbone(model.network)
-    model.head.get_layer("logits").set_weights(efficientnet_lite0.head_weights())
+    model.head.logits.set_weights(efficientnet_lite0.head_weights())
     return model

@@ -132,7 +132,7 @@ def finetune(
     """
     model.unfreeze(num_blocks)
     regular = not config.overfit_batches
-    model.head.get_layer("standardization").trainable = regular
+    model.head.standardization.trainable = regular
     augmentation = AUGMENTATIONS[config.augment] if regular else None
     views = Views(dataset.train, model.image_size, model.crop, augmentation, config.seed)
     plain = Views(dataset.validation, model.image_size, model.crop)
@@ -218,7 +218,6 @@ def num_blocks(unfreeze: int | str, num_pictures: int, model: ImageClassifier) -
 
 def _objective(dataset: Dataset, config: Config) -> dict[str, Any]:
     return {
-        "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         "metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         "class_weight": _class_weights(dataset, config),
     }
@@ -240,8 +239,7 @@ def _features(
     title = "Looking at the pictures" if turn == 0 else f"Looking again ({turn + 1})"
 
     def compute() -> Features:
-        width = model.head.input_shape[-1]
-        return seen(eye(), lambda k: views.draw(k, turn), len(examples), width, title)
+        return seen(eye(), lambda k: views.draw(k, turn), len(examples), model.num_features, title)
 
     drawing = (augmentation, config.seed, turn) if augmentation else ()
     digests = [example.digest for example in examples]

@@ -92,9 +92,12 @@ def _trained(
     if config.image_size == "auto":
         config = dataclasses.replace(config, image_size=fitting_size(dataset.train))
     dropout = config.finetune_dropout if mode == "finetune" else config.dropout
+    smoothing = config.label_smoothing
     if config.overfit_batches:
-        dropout = 0.0
-    model = new_model(dataset.labels, config.backbone, int(config.image_size), dropout, config.init)
+        dropout = smoothing = 0.0
+    model = new_model(
+        dataset.labels, config.backbone, int(config.image_size), dropout, smoothing, config.init
+    )
     num_blocks = phases.num_blocks(config.unfreeze, len(dataset.train), model)
     record = {
         "mode": mode,

@@ -35,19 +35,19 @@ def test_uint8_and_float_pictures_give_the_same_answer(model, images):
 
 
 def test_the_first_loss_is_what_chance_gives(images):
-    fresh = ImageClassifier(["a", "b", "c"], image_size=64)
-    logits = fresh(images)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    assert float(loss(np.array([0, 2]), logits)) == pytest.approx(np.log(3), abs=1e-6)
+    fresh = ImageClassifier(["a", "b", "c"], image_size=64, smoothing=0.1)
+    for training in (False, True):
+        loss = fresh.compute_loss(None, np.array([0, 2]), fresh(images), training=training)
+        assert float(loss) == pytest.approx(np.log(3), abs=1e-6)
 
 
 def test_standardized_features_have_mean_0_and_their_grid_s_variance(model):
-    features = np.random.default_rng(2).normal(7, 3, (500, model.head.input_shape[-1]))
+    features = np.random.default_rng(2).normal(7, 3, (500, model.num_features))
     features[:, 5] *= 1e-3  # Hardly moves, and must not be blown up.
     twin = ImageClassifier.from_config(model.get_config())
     twin.build((None, 64, 64, 3))
     twin.standardize(features.astype(np.float32))
-    scaled = twin.head.get_layer("standardization")(features.astype(np.float32))
+    scaled = twin.head.standardization(features.astype(np.float32))
     np.testing.assert_allclose(np.mean(scaled, axis=0), 0, atol=1e-4)
     spread = np.std(scaled, axis=0)
     assert spread[5] < 2e-3
@@ -59,8 +59,8 @@ def test_evidence_adds_up_to_the_logit(model, images, monkeypatch):
     """Before the ReLU, the mean evidence over the places is the logit but for its bias."""
     monkeypatch.setattr("dlapps.apps.classify.model.ops.relu", lambda x: x)
     places = np.array(model.evidence(images, np.array([1, 2])))
-    layer = model.head.get_layer("standardization")
-    kernel, bias = model.head.get_layer("logits").get_weights()
+    layer = model.head.standardization
+    kernel, bias = model.head.logits.get_weights()
     mean, variance = (weight.numpy() for weight in layer.weights)
     shift = -mean / np.sqrt(variance + 1e-6)
     offset = bias + shift @ kernel
@@ -110,22 +110,20 @@ def test_what_the_tail_learns_the_whole_knows(images):
     trunk, late = backbones.split(whole.network, 2)
     grid, *early = (keras.ops.convert_to_numpy(x) for x in trunk(whole.normalization(images)))
     tail = ClassifierTail(late, whole.head)
-    tail.compile(
-        keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    )
+    tail.compile(keras.optimizers.Adam(0.01))
     before = {weight.path: weight.numpy() for weight in whole.weights}
     inputs = (grid, keras.ops.convert_to_numpy(means(early)))
     tail.fit(inputs, np.array([0, 1]), epochs=2, verbose=0)
     changed = {w.path for w in whole.weights if not np.array_equal(before[w.path], w.numpy())}
-    followed = whole.head.get_layer("standardization").moving_mean.path
+    followed = whole.head.standardization.moving_mean.path
     assert changed == {followed, *(weight.path for weight in whole.trainable_weights)}
 
 
 def test_a_model_in_mixed_precision_answers_after_loading_as_before(images, tmp_path):
     made = ImageClassifier(["cat", "dog"], image_size=64, dtype="mixed_bfloat16")
     made.build((None, 64, 64, 3))
-    made.head.get_layer("logits").kernel.assign(
-        np.random.default_rng(0).normal(size=made.head.get_layer("logits").kernel.shape)
+    made.head.logits.kernel.assign(
+        np.random.default_rng(0).normal(size=made.head.logits.kernel.shape)
     )
     made.save(tmp_path / "model.keras")
     again = load_model(str(tmp_path / "model.keras"))
