@@ -9,6 +9,7 @@ from keras import ops
 from dlapps import backbones, saving
 from dlapps.errors import UserError
 from dlapps.layers.classifier_head import ClassifierHead
+from dlapps.layers.grid_means import GridMeans
 from dlapps.weights import efficientnet_lite0
 
 # Grids finer than this hold edges and textures, which say little about a class (measured on
@@ -67,6 +68,7 @@ class ImageClassifier(keras.Model):
         built = backbones.build(backbone, self.dtype_policy)
         self.normalization = built.normalization
         self.network = _with_grids(built.network, every_block)
+        self.means = GridMeans(dtype=self.dtype_policy)
         # `standardize` gives it the statistics of the training set.
         self.head = ClassifierHead(len(self.labels), dropout, smoothing, name="head")
 
@@ -99,7 +101,7 @@ class ImageClassifier(keras.Model):
 
     def features(self, images, training=None):
         """Returns the grids averaged over the picture, side by side: `(batch, features)`."""
-        return means(self.grids(images, training=training), training)
+        return self.means(self.grids(images, training=training), training=training)
 
     def standardize(self, features):
         """Learns the mean of each feature, and its scale, at least that of its grid.
@@ -174,60 +176,6 @@ class ImageClassifier(keras.Model):
             "dropout": self.dropout,
             "smoothing": self.smoothing,
         }
-
-
-@keras.saving.register_keras_serializable(package="dlapps")
-class ClassifierTail(keras.Model):
-    """Goes on with what the frozen first blocks of a classifier saw; shares its layers.
-
-    Args:
-        late: From the grid at the cut to the later grids, as `backbones.split` gives it.
-        head: The classifier's head.
-
-    Call arguments:
-        inputs: A pair of the grid at the cut, `(batch, height, width, channels)`, and the means
-            of the grids before it, `(batch, features)`.
-
-    Returns:
-        `(batch, labels)` float32 logits, those of the whole classifier.
-    """
-
-    def __init__(self, late, head, **kwargs):
-        super().__init__(**kwargs)
-        self.late = late
-        self.head = head
-
-    def build(self, inputs_shape):
-        self.built = True
-
-    def call(self, inputs, training=None):
-        grid, early = inputs
-        grids = self.late(ops.cast(grid, self.compute_dtype), training=training)
-        seen = means(grids if isinstance(grids, list) else [grids], training)
-        return self.head(ops.concatenate([early, seen], axis=-1), training=training)
-
-    def compute_loss(self, *args, **kwargs):
-        return self.head.compute_loss(*args, **kwargs)
-
-    def get_config(self):
-        parts = {"late": self.late, "head": self.head}
-        kept = {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
-        return {**super().get_config(), **kept}
-
-
-def means(grids, training=False):
-    """Returns the grids averaged over the picture, side by side: `(batch, features)` float32.
-
-    Args:
-        grids: A list of `(batch, height, width, channels)`.
-        training: Whether the backbone is to learn through the last alone.
-    """
-    averages = [ops.mean(grid, axis=(1, 2)) for grid in grids]
-    if training:
-        # The backbone learns through its last grid, as it was pretrained. The head weighs the
-        # others up by their small spread; their gradients would swamp it (with momentum, NaN).
-        averages = [*map(ops.stop_gradient, averages[:-1]), averages[-1]]
-    return ops.cast(ops.concatenate(averages, axis=-1), "float32")
 
 
 def _with_grids(network: keras.Model, every_block: bool) -> keras.Model:

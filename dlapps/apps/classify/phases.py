@@ -14,7 +14,7 @@ import PIL
 from dlapps import backbones, drawing, files, inference, runs, terminal, training
 from dlapps.apps.classify.config import Config
 from dlapps.apps.classify.data import Dataset, Example, Views, plain_batches, shuffled_batches
-from dlapps.apps.classify.model import ClassifierTail, ImageClassifier, means
+from dlapps.apps.classify.model import ImageClassifier
 from dlapps.data.array_batches import ArrayBatches, in_order
 from dlapps.data.augment import AUGMENTATIONS, Augmentation
 from dlapps.data.features import (
@@ -27,6 +27,7 @@ from dlapps.data.features import (
 )
 from dlapps.data.kept_grids import MAX_BYTES, KeptGrids
 from dlapps.errors import UserError
+from dlapps.layers.classifier_tail import ClassifierTail
 
 # The head is one linear layer on a few thousand numbers; its steps cost next to nothing.
 HEAD_BATCH = 256
@@ -171,7 +172,7 @@ def _finetune_tail(
     def look(images: Any) -> list[Any]:
         seen = trunk(model.normalization(images))
         grid, *early = seen if isinstance(seen, list) else [seen]
-        return [grid, means(early or [grid[..., :0]])]  # No grid before the cut: no features.
+        return [grid, model.means(early or [grid[..., :0]])]  # No grid before the cut: no features.
 
     eye = inference.frozen(look, model.image_size)
     shape = eye(views.draw(0)[None])[0].shape[1:]

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from dlapps import backbones
-from dlapps.apps.classify.model import ClassifierTail, ImageClassifier, load_model, means
+from dlapps.apps.classify.model import ImageClassifier, load_model
 
 
 @pytest.fixture(scope="module")
@@ -93,30 +93,6 @@ def test_the_built_in_model_knows_the_thousand_classes():
     model = load_model("imagenet")
     assert len(model.labels) == len(set(model.labels)) == 1000
     assert model.crop == 0.875
-
-
-@pytest.mark.parametrize("num_blocks", [2, 9])
-def test_the_tail_on_what_the_first_blocks_saw_answers_as_the_whole(model, images, num_blocks):
-    trunk, late = backbones.split(model.network, num_blocks)
-    grid, *early = trunk(model.normalization(images))
-    tail = ClassifierTail(late, model.head)
-    np.testing.assert_allclose(tail((grid, means(early))), model(images), rtol=1e-4, atol=1e-4)
-
-
-def test_what_the_tail_learns_the_whole_knows(images):
-    whole = ImageClassifier(["cat", "dog"], image_size=64)
-    whole.build((None, 64, 64, 3))
-    whole.unfreeze(2)
-    trunk, late = backbones.split(whole.network, 2)
-    grid, *early = (keras.ops.convert_to_numpy(x) for x in trunk(whole.normalization(images)))
-    tail = ClassifierTail(late, whole.head)
-    tail.compile(keras.optimizers.Adam(0.01))
-    before = {weight.path: weight.numpy() for weight in whole.weights}
-    inputs = (grid, keras.ops.convert_to_numpy(means(early)))
-    tail.fit(inputs, np.array([0, 1]), epochs=2, verbose=0)
-    changed = {w.path for w in whole.weights if not np.array_equal(before[w.path], w.numpy())}
-    followed = whole.head.standardization.moving_mean.path
-    assert changed == {followed, *(weight.path for weight in whole.trainable_weights)}
 
 
 def test_a_model_in_mixed_precision_answers_after_loading_as_before(images, tmp_path):
