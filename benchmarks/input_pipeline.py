@@ -70,8 +70,7 @@ def new_model(labels: list[str], num_blocks: int | None):
     model.build((None, model.image_size, model.image_size, 3))
     model.unfreeze(num_blocks or len(backbones.blocks(model.network)))
     optimizer = keras.optimizers.AdamW(5e-5, weight_decay=0.01)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
+    model.compile(optimizer, metrics=["accuracy"], jit_compile=False)
     return model
 
 
