@@ -11,6 +11,12 @@ HIGHER_IS_BETTER = (
     "accuracy", "map", "bleu", "cider", "rouge", "f1", "precision", "recall", "iou", "auc",
 )  # fmt: skip
 SHOWN_ITEMS = 12
+# Measures whose papers write them otherwise than as words.
+NAMES = {
+    "map50": "mAP50", "map50_95": "mAP50-95", "map75": "mAP75",
+    **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
+    "cider": "CIDEr", "rouge_l": "ROUGE-L", "meteor": "METEOR", "f1": "F1",
+}  # fmt: skip
 
 
 def number(value: float) -> str:
@@ -68,13 +74,16 @@ def total(values: Iterable[float | None]) -> float:
 
 def title(name: str) -> str:
     """Returns the name of a measure as words: `val_top5_accuracy` is "validation top5 accuracy"."""
-    words = name.removeprefix("val_").replace("_", " ")
+    plain = name.removeprefix("val_")
+    words = NAMES.get(plain, plain.replace("_", " "))
     return f"validation {words}" if name.startswith("val_") else words
 
 
 def heading(text: str) -> str:
-    """Returns `text` with its first letter large, and the rest as it is."""
-    return text[:1].upper() + text[1:]
+    """Returns `text` with its first letter large, unless its first word is spelt its own way."""
+    if text.split(" ")[0].islower():
+        return text[:1].upper() + text[1:]
+    return text
 
 
 def plural(count: int, noun: str) -> str:

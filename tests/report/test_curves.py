@@ -37,8 +37,8 @@ def test_training_and_validation_share_a_chart(tmp_path):
     rows = epochs(val_top5=0.5, cider=0.2, val_cider=0.1, own=1)
     make_run(tmp_path / "a", rows)
     charts = figures(sections(tmp_path / "a")["Curves"])
-    assert [*charts] == ["Loss", "Top5 (validation)", "Cider", "Own (training)"]
-    assert texts(charts["Cider"])[:2] == ["training", "validation"]
+    assert [*charts] == ["Loss", "Top5 (validation)", "CIDEr", "Own (training)"]
+    assert texts(charts["CIDEr"])[:2] == ["training", "validation"]
     assert texts(charts["Top5 (validation)"])[:1] == ["validation"]
 
 

@@ -77,3 +77,18 @@ def test_the_name_of_a_measure_tells_which_way_is_better(name, lower):
 )
 def test_the_headline_is_the_measure_that_says_most(names, best):
     assert numbers.headline({"phase": "a", **dict.fromkeys(names, 0.5)}) == best
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "heading"),
+    [
+        ("loss", "loss", "Loss"),
+        ("val_top5_accuracy", "validation top5 accuracy", "Validation top5 accuracy"),
+        ("map50_95", "mAP50-95", "mAP50-95"),
+        ("val_map50", "validation mAP50", "Validation mAP50"),
+        ("bleu4", "BLEU-4", "BLEU-4"),
+    ],
+)
+def test_measures_are_named_as_their_papers_do(name, words, heading):
+    assert numbers.title(name) == words
+    assert numbers.heading(words) == heading

@@ -49,7 +49,7 @@ def test_figures_stand_by_training_and_validation():
     figures = {"phase": "a", "epoch": 3, "loss": 0.5, "val_loss": math.nan, "val_bleu4": 0.25}
     assert rows(tables(figures=figures)["Measures of the best epoch"]) == [
         ("loss", "0.5", "not a number"),
-        ("bleu4", "—", "0.25"),
+        ("BLEU-4", "—", "0.25"),
     ]
 
 
@@ -63,8 +63,8 @@ def test_results_that_are_alike_make_a_table():
 
 def test_results_within_results_are_kept():
     found = tables(figures={"results": {"greedy": {"bleu1": 0.5}, "beam": {"cider": 0.7}}})
-    assert rows(found["Evaluation: greedy"]) == [("bleu1", "0.5")]
-    assert rows(found["Evaluation: beam"]) == [("cider", "0.7")]
+    assert rows(found["Evaluation: greedy"]) == [("BLEU-1", "0.5")]
+    assert rows(found["Evaluation: beam"]) == [("CIDEr", "0.7")]
 
 
 def test_a_fingerprint_is_shortened_and_labels_are_counted():

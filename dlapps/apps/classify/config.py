@@ -60,7 +60,8 @@ class Config(TrainingConfig):
     )
     label_smoothing: float = option(
         0.1,
-        "Part of the probability that training spreads over all classes; some labels are wrong.",
+        "Part of the probability that training spreads over all classes, for some labels are "
+        "wrong; its loss stands above that of validation then.",
         click.FloatRange(0, 1, max_open=True),
     )
     average: float = option(
