@@ -99,6 +99,8 @@ def _with_arrays(tree: Any, kinds: Mapping[str, np.ndarray]) -> Any:
             return tree
         if ARRAY not in tree:
             return {name: restored(value) for name, value in tree.items()}
+        if "shape" not in tree:  # From before arrays stood end to end: each had its own name.
+            return kinds[tree[ARRAY]]
         kind, shape = tree[ARRAY], tree["shape"]
         first = places[kind]
         places[kind] += math.prod(shape)

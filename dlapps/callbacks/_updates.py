@@ -1,10 +1,11 @@
 """Hooks into an optimizer's updates, inside the compiled training step."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 # Called with a line for the user.
@@ -75,6 +76,18 @@ def variable(value: Any) -> keras.Variable:
     """Makes a float32 variable, also while a step is being compiled."""
     with tf.init_scope():
         return keras.Variable(keras.ops.convert_to_tensor(value, "float32"), trainable=False)
+
+
+def snapshot(variables: Iterable[keras.Variable]) -> list[np.ndarray]:
+    """Returns what variables hold, copied once; `keras.ops.convert_to_numpy` copies it twice."""
+    return [np.asarray(each) for each in variables]
+
+
+def changing_weights(model: keras.Model) -> list[keras.Variable]:
+    """Returns what training changes: the weights that learn, and what their layers keep of it."""
+    layers = [layer for layer in model._flatten_layers() if layer.trainable]
+    kept = [variable for layer in layers for variable in layer._non_trainable_variables]
+    return [*model.trainable_variables, *kept]
 
 
 def weight_names(model: keras.Model) -> dict[int, str]:

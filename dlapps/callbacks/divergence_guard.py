@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from dlapps.callbacks._updates import Show, innermost
+from dlapps.callbacks._updates import Show, changing_weights, innermost, snapshot
 
 ACTIONS = ("rollback", "stop", "warn")
 # The share of the limit below which a state is good enough to go back to.
@@ -201,9 +201,9 @@ class DivergenceGuard(keras.callbacks.Callback):
         )
 
     def _variables(self):
-        return [*self.model.weights, *self.model.optimizer.variables]
+        return [*changing_weights(self.model), *self.model.optimizer.variables]
 
     def _snapshot(self):
         if not self.model.optimizer.built and self.model.built:
             self.model.optimizer.build(self.model.trainable_variables)
-        return [keras.ops.convert_to_numpy(each).copy() for each in self._variables()]
+        return snapshot(self._variables())

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlapps.callbacks._updates import Show
+from dlapps.callbacks._updates import Show, snapshot
 from dlapps.states import write_state
 
 # Said to Keras as a reason to stop, which then ends the epoch; at its end it is taken back.
@@ -106,9 +106,9 @@ class FullStateCheckpoint(keras.callbacks.Callback):
             "epoch": self.epoch,
             "step": self.step,
             "note": self.note,
-            "weights": _values(self.model.variables),
-            "optimizer": _values(self.model.optimizer.variables),
-            "running": _values(self._running()),
+            "weights": snapshot(self.model.variables),
+            "optimizer": snapshot(self.model.optimizer.variables),
+            "running": snapshot(self._running()),
             "callbacks": {each: one.get_state() for each, one in self.companions.items()},
             "python": [version, np.array(words, np.uint32), *rest],
             "numpy": [name, keys, *more],
@@ -151,10 +151,6 @@ class FullStateCheckpoint(keras.callbacks.Callback):
 
 class TrainingStoppedError(Exception):
     """Raised out of `fit` when a checkpoint was asked to stop; the state is saved."""
-
-
-def _values(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
-    return [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def _assign(kind: str, variables: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:

@@ -4,7 +4,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from dlapps.callbacks._updates import hook_updates, unhook_updates, variable
+from dlapps.callbacks._updates import (
+    changing_weights,
+    hook_updates,
+    snapshot,
+    unhook_updates,
+    variable,
+)
 
 
 class WeightAverage(keras.callbacks.Callback):
@@ -71,7 +77,7 @@ class WeightAverage(keras.callbacks.Callback):
             average.assign_add(ops.where(ops.isfinite(step), step, 0.0))
 
     def get_state(self):
-        averages = [average.numpy() for average in self.averages] or self.restored
+        averages = snapshot(self.averages) or self.restored
         return {"steps": float(self.steps), "averages": averages, "last": self.last}
 
     def set_state(self, state):
@@ -84,17 +90,14 @@ class WeightAverage(keras.callbacks.Callback):
     def _swap_in(self):
         if self.last is None and self.averages:
             weights = self._averaged()
-            self.last = [ops.convert_to_numpy(weight).copy() for weight in weights]
+            self.last = snapshot(weights)
             for weight, average in zip(weights, self.averages, strict=True):
                 weight.assign(average)
 
     def _averaged(self):
         """Returns the weights that learn, and the statistics that their layers keep."""
-        layers = [layer for layer in self.model._flatten_layers() if layer.trainable]
-        statistics = [
-            variable
-            for layer in layers
-            for variable in layer._non_trainable_variables
-            if keras.backend.is_float_dtype(variable.dtype)
+        return [
+            weight
+            for weight in changing_weights(self.model)
+            if keras.backend.is_float_dtype(weight.dtype)
         ]
-        return [*self.model.trainable_variables, *statistics]

@@ -39,8 +39,8 @@ class ClassifierTail(keras.Model):
         seen = self.means(grids if isinstance(grids, list) else [grids], training=training)
         return self.head(ops.concatenate([early, seen], axis=-1), training=training)
 
-    def compute_loss(self, *args, **kwargs):
-        return self.head.compute_loss(*args, **kwargs)
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return self.head.compute_loss(x, y, y_pred, sample_weight, training)
 
     def get_config(self):
         kept = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in PARTS}

@@ -61,6 +61,17 @@ def test_its_loss_is_that_of_the_whole(whole, images):
         assert ours == pytest.approx(theirs, rel=1e-4)
 
 
+def test_fit_validates_it_and_the_whole_without_smoothing(whole, images):
+    trunk, late = backbones.split(whole.network, 2)
+    grid, *early = trunk(whole.normalization(images))
+    labels = np.array([0, 1])
+    plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, whole(images))
+    inputs = (np.asarray(grid), np.asarray(whole.means(early)))
+    for model, x in ((ClassifierTail(late, whole.head), inputs), (whole, images)):
+        model.compile()
+        assert model.evaluate(x, labels, verbose=0) == pytest.approx(float(plain), rel=1e-4)
+
+
 def test_survives_its_config(whole):
     late = backbones.split(whole.network, 2)[1]
     again = ClassifierTail.from_config(ClassifierTail(late, whole.head).get_config())

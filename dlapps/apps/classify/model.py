@@ -83,8 +83,8 @@ class ImageClassifier(keras.Model):
     def call(self, images, training=None):
         return self.head(self.features(images, training=training), training=training)
 
-    def compute_loss(self, *args, **kwargs):
-        return self.head.compute_loss(*args, **kwargs)
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return self.head.compute_loss(x, y, y_pred, sample_weight, training)
 
     def grids(self, images, training=None):
         """Returns what the backbone's late blocks see.
