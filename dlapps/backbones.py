@@ -14,6 +14,7 @@ from keras_cv.models import EfficientNetLiteBackbone
 from dlapps import terminal
 from dlapps.darknet import csp as csp_darknet
 from dlapps.errors import UserError, nearest
+from dlapps.layers.depthwise_conv2d import DepthwiseConv2D
 from dlapps.layers.image_normalization import ImageNormalization
 from dlapps.weights import efficientnet_lite0
 
@@ -96,7 +97,9 @@ def build(name: str, policy: keras.DTypePolicy | None = None) -> Backbone:
     check_name(name)
     with _policy(policy or keras.config.dtype_policy()):
         if name == BUILT_IN:
-            return Backbone(ImageNormalization((127.0,) * 3, (128.0,) * 3), _efficientnet_lite0())
+            with _fast_filters():
+                network = _efficientnet_lite0()
+            return Backbone(ImageNormalization((127.0,) * 3, (128.0,) * 3), network)
         if name == DARKNET:
             return Backbone(ImageNormalization(scale=(255.0,) * 3), csp_darknet.network(DARKNET))
         return _application(name, weights=None)
@@ -111,6 +114,17 @@ def _policy(policy: keras.DTypePolicy) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+@contextlib.contextmanager
+def _fast_filters() -> Iterator[None]:
+    """Makes our depthwise convolution that of KerasCV's networks, which take no other word."""
+    before = keras.layers.DepthwiseConv2D
+    keras.layers.DepthwiseConv2D = DepthwiseConv2D
+    try:
+        yield
+    finally:
+        keras.layers.DepthwiseConv2D = before
 
 
 def pretrained(name: str) -> Backbone:
