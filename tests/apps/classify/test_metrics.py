@@ -69,3 +69,45 @@ def test_top_5_of_fewer_than_5_classes_is_1(answers):
 
 def test_loss_stays_finite_when_the_truth_was_ruled_out():
     assert np.isfinite(metrics.cross_entropy(np.array([[1.0, 0.0]]), np.array([1])))
+
+
+def drawn(count, temperature, seed=0):
+    """Returns probabilities, and truth drawn from what they are at another temperature."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(count, 4)) * 3
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    fit = np.exp(logits / temperature)
+    edges = np.cumsum(fit / fit.sum(axis=1, keepdims=True), axis=1)
+    return probabilities, (rng.random((count, 1)) > edges[:, :-1]).sum(axis=1)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
+def test_finds_the_temperature_that_the_truth_was_drawn_at(temperature):
+    probabilities, truth = drawn(20_000, temperature)
+    found = metrics.temperature(probabilities, truth)
+    assert found == pytest.approx(temperature, rel=0.04)
+    fit = metrics.tempered(probabilities, found)
+    assert metrics.calibration_error(fit, truth) < 0.02
+    assert (fit.argmax(axis=1) == probabilities.argmax(axis=1)).all()
+
+
+def test_a_few_pictures_that_are_all_right_make_no_model_certain():
+    probabilities = np.full((5, 2), [0.9, 0.1])
+    truth = np.zeros(5, int)
+    assert 0.5 < metrics.temperature(probabilities, truth) < 0.95
+    assert metrics.temperature(np.tile(probabilities, (100, 1)), np.zeros(500, int)) < 0.4
+
+
+def test_certain_answers_that_are_wrong_leave_finite_numbers():
+    probabilities, truth = np.eye(2)[[0, 1, 0, 1]], np.array([0, 1, 0, 0])
+    found = metrics.temperature(probabilities, truth)
+    assert 1 < found <= 8
+    assert np.isfinite(metrics.tempered(probabilities, found)).all()
+
+
+def test_a_temperature_divides_logits():
+    logits = np.array([[1.0, -2.0, 0.5]])
+    softmax = np.exp(logits) / np.exp(logits).sum()
+    divided = np.exp(logits / 4) / np.exp(logits / 4).sum()
+    np.testing.assert_allclose(metrics.tempered(softmax, 4.0), divided)
+    np.testing.assert_allclose(metrics.tempered(softmax, 1.0), softmax)
