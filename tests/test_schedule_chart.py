@@ -120,7 +120,7 @@ assert not heavy, heavy
     ("mode", "rate", "epochs"),
     [
         pytest.param("--train", "0.002", "30 epochs", id="train"),
-        pytest.param("--finetune", "0.0002", "20 epochs", id="finetune"),
+        pytest.param("--finetune", "0.0002", "14 epochs", id="finetune"),
     ],
 )
 def test_each_mode_has_its_own_rate_and_length(mode, rate, epochs):
