@@ -71,15 +71,19 @@ class PictureStore:
             return read_picture(self.kept[index])
         image = read_picture(self.sources[index], self.short_side)
         # The size in the file counts: large JPEGs come shrunk, but not faster the next time.
-        original = min(size_of(self.sources[index]))
-        if original > WORTH_KEEPING * self.short_side and self.bytes < MAX_KEPT_BYTES:
-            scale = self.short_side / min(image.size)
-            size = (round(image.width * scale), round(image.height * scale))
-            file = io.BytesIO()
-            image.resize(size, Image.Resampling.LANCZOS).save(file, "JPEG", quality=95)
-            self.kept[index] = file.getvalue()
-            self.bytes += len(self.kept[index])
-        return image
+        if min(size_of(self.sources[index])) <= WORTH_KEEPING * self.short_side:
+            return image
+        scale = self.short_side / min(image.size)
+        size = (round(image.width * scale), round(image.height * scale))
+        file = io.BytesIO()
+        image.resize(size, Image.Resampling.LANCZOS).save(file, "JPEG", quality=95)
+        copy = file.getvalue()
+        if self.bytes < MAX_KEPT_BYTES:
+            self.kept[index] = copy
+            self.bytes += len(copy)
+        # The copy, the first time and without room for it, too: a training that is resumed within
+        # an epoch, and reads for the first time, is to see what it would have seen.
+        return read_picture(copy)
 
 
 def batches_of_views(

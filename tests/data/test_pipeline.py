@@ -94,11 +94,10 @@ def test_a_store_gives_the_pictures():
 def test_a_store_keeps_small_copies_of_large_pictures(size):
     big = np.full((size[1], size[0], 3), (200, 30, 90), np.uint8)
     store = PictureStore([big], short_side=32)
-    first, second = store.read(0), store.read(0)
-    assert first.size == size
-    assert min(second.size) == 32
-    assert second.width / second.height == pytest.approx(size[0] / size[1], rel=0.02)
-    assert np.abs(np.asarray(second).astype(int) - (200, 30, 90)).max() <= 4
+    copy = store.read(0)
+    assert min(copy.size) == 32
+    assert copy.width / copy.height == pytest.approx(size[0] / size[1], rel=0.02)
+    assert np.abs(np.asarray(copy).astype(int) - (200, 30, 90)).max() <= 4
     assert store.bytes == len(store.kept[0]) < big.nbytes / 20
 
 
@@ -123,7 +122,17 @@ def test_a_store_has_a_limit(monkeypatch):
     for k in range(3):
         store.read(k)
     assert set(store.kept) == {0}
-    assert store.read(1).size == (200, 200)
+    assert store.read(1).size == (32, 32)
+
+
+def test_a_store_reads_a_picture_the_same_the_first_time_later_and_without_room(monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3)).astype(np.uint8)
+    store = PictureStore([noise], short_side=32)
+    first, later = store.read(0), store.read(0)
+    monkeypatch.setattr(pipeline, "MAX_KEPT_BYTES", 0)
+    without_room = PictureStore([noise], short_side=32).read(0)
+    for other in (later, without_room):
+        np.testing.assert_array_equal(first, other)
 
 
 def test_a_store_serves_many_threads():
