@@ -6,7 +6,7 @@ if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
 # Up to this width of a filter, oneDNN has a loop of its own for the gradient of depthwise filters;
-# for wider ones it takes that of grouped convolutions, and 16 times the products.
+# for wider ones it takes that of grouped convolutions.
 WIDTH = 3
 
 

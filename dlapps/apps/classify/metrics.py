@@ -110,7 +110,7 @@ def temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
     Returns:
         Between 1/8 and 8: below 1 for a model that is surer than it says, above 1 for one less so.
     """
-    from scipy import optimize  # noqa: PLC0415  half a second of import, at the end of training
+    from scipy import optimize  # noqa: PLC0415  for the end of training alone
 
     def cost(logarithm: float) -> float:
         fit = cross_entropy(tempered(probabilities, math.exp(logarithm)), truth)
