@@ -1,10 +1,12 @@
-"""Writes and reads states: arrays nested in dictionaries and lists, in one file, safely."""
+"""Writes and reads states: arrays nested in dictionaries and lists, in files, safely."""
 
 import json
 import math
+import re
+import secrets
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +16,7 @@ from dlapps.files import replacement
 
 ARRAY = "__array__"
 OUTLINE = "outline"
+BESIDE = "__beside__"
 # What numpy, zipfile and json raise for files that are damaged in one way or another.
 DAMAGED = (
     OSError, ValueError, LookupError, EOFError, RuntimeError, TypeError, AttributeError,
@@ -21,11 +24,22 @@ DAMAGED = (
 )  # fmt: skip
 
 
+class Kept(list):
+    """Arrays that stay as they are through many states, such as the best weights so far.
+
+    `write_state` writes them once, to a file beside the state, and names it in all states that
+    hold them; a state that is written often has less to write then.
+    """
+
+    file: Path | None = None
+
+
 def write_state(path: Path, state: dict[str, Any]) -> None:
     """Writes a state, whole or not at all.
 
     Arrays of one kind stand end to end in one: thousands of small ones would each cost as much as
-    a megabyte.
+    a megabyte. Of what is `Kept`, the files that this state no longer needs are removed, but not
+    before it is there.
 
     Args:
         path: The file; its folder is made.
@@ -34,10 +48,25 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     Raises:
         OSError: If that is not possible.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    needed = list(_kept(state))
+    for each in needed:
+        if each.file is None or each.file.parent != path.parent or not each.file.is_file():
+            # A name of its own for each, so that none is ever taken for another.
+            file = path.with_name(f"{path.stem}.kept-{secrets.token_hex(8)}.npz")
+            _write(file, {"arrays": list(each)})
+            each.file = file
+    _write(path, state)
+    files = {each.file for each in needed}
+    for file in path.parent.iterdir():
+        if _stands_beside(file.name, path) and file not in files:
+            file.unlink(missing_ok=True)
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
     kinds: dict[str, list[np.ndarray]] = {}
     outline = json.dumps(_without_arrays(state, kinds))
     kinds[OUTLINE] = [np.frombuffer(outline.encode(), np.uint8)]
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacement(path) as beside, zipfile.ZipFile(beside, "w") as archive:
         for name, arrays in kinds.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -55,7 +84,7 @@ def read_state(path: Path) -> dict[str, Any]:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             outline = json.loads(kept[OUTLINE].tobytes())
             kinds = {name: kept[name] for name in kept.files if name != OUTLINE}
-            state = _with_arrays(outline, kinds)
+            state = _with_arrays(outline, kinds, path)
     except (FileNotFoundError, PermissionError):
         raise
     except DAMAGED as error:
@@ -63,6 +92,32 @@ def read_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise ValueError(f"{path} is no checkpoint.")
     return state
+
+
+def _stands_beside(name: str, path: Path) -> bool:
+    """Returns whether a file of that name holds what is kept of the state at `path`."""
+    return bool(re.fullmatch(rf"{re.escape(path.stem)}\.kept-[0-9a-f]{{16}}\.npz", name))
+
+
+def _kept(tree: Any) -> Iterator[Kept]:
+    if isinstance(tree, Kept):
+        yield tree
+    elif isinstance(tree, dict | list | tuple):
+        for value in tree.values() if isinstance(tree, dict) else tree:
+            yield from _kept(value)
+
+
+def _read_kept(name: Any, path: Path) -> Kept:
+    """Reads what is kept of the state at `path`."""
+    if not _stands_beside(name, path):
+        raise ValueError(f"{name} is no file of {path}.")
+    file = path.with_name(name)
+    try:
+        kept = Kept(read_state(file)["arrays"])
+    except FileNotFoundError as error:
+        raise ValueError(f"{file} is missing, and with it a part of {path}.") from error
+    kept.file = file
+    return kept
 
 
 def _write_end_to_end(file: IO[bytes], arrays: Sequence[np.ndarray]) -> None:
@@ -77,6 +132,8 @@ def _write_end_to_end(file: IO[bytes], arrays: Sequence[np.ndarray]) -> None:
 def _without_arrays(tree: Any, kinds: dict[str, list[np.ndarray]]) -> Any:
     if isinstance(tree, dict):
         return {str(name): _without_arrays(value, kinds) for name, value in tree.items()}
+    if isinstance(tree, Kept) and tree.file:
+        return {BESIDE: tree.file.name}
     if isinstance(tree, list | tuple):
         return [_without_arrays(value, kinds) for value in tree]
     if isinstance(tree, np.ndarray):
@@ -88,7 +145,7 @@ def _without_arrays(tree: Any, kinds: dict[str, list[np.ndarray]]) -> Any:
     return tree.item() if isinstance(tree, np.generic) else tree
 
 
-def _with_arrays(tree: Any, kinds: Mapping[str, np.ndarray]) -> Any:
+def _with_arrays(tree: Any, kinds: Mapping[str, np.ndarray], path: Path) -> Any:
     """Puts the arrays back, which come in the order in which they were taken out."""
     places = dict.fromkeys(kinds, 0)
 
@@ -97,6 +154,8 @@ def _with_arrays(tree: Any, kinds: Mapping[str, np.ndarray]) -> Any:
             return [restored(value) for value in tree]
         if not isinstance(tree, dict):
             return tree
+        if BESIDE in tree:
+            return _read_kept(tree[BESIDE], path)
         if ARRAY not in tree:
             return {name: restored(value) for name, value in tree.items()}
         if "shape" not in tree:  # From before arrays stood end to end: each had its own name.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlapps.states import read_state, write_state
+from dlapps.states import Kept, read_state, write_state
 
 KEPT = {
     "numbers": [1, -2.5, float("inf"), None, True],
@@ -133,3 +133,78 @@ def test_a_disk_without_space_leaves_the_checkpoint_before_and_no_litter(tmp_pat
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     np.testing.assert_equal(read_state(path), KEPT)
     assert [each.name for each in tmp_path.iterdir()] == ["state.npz"]
+
+
+def beside(path):
+    return sorted(each.name for each in path.parent.iterdir() if each != path)
+
+
+def test_what_is_kept_is_written_once_and_removed_when_no_state_needs_it(tmp_path):
+    path, best = tmp_path / "state.npz", Kept([np.arange(3.0), np.zeros((2, 2), np.int32)])
+    (tmp_path / "state.kept-of-mine.npz").touch()
+    write_state(path, {"step": 1, "of": {"best": best}, "again": [best]})
+    first = beside(path)
+    assert len(first) == 2
+    written = (tmp_path / first[0]).stat()
+    write_state(path, {"step": 2, "of": {"best": best}})
+    assert beside(path) == first
+    assert (tmp_path / first[0]).stat() == written
+    read = read_state(path)
+    np.testing.assert_equal(read, {"step": 2, "of": {"best": list(best)}})
+    write_state(path, read)  # What was read is kept as well.
+    assert (tmp_path / first[0]).stat() == written
+    write_state(path, {"step": 3, "of": {"best": Kept([np.ones(1)])}})
+    assert len(beside(path)) == 2
+    assert first[0] not in beside(path)
+    np.testing.assert_equal(read_state(path)["of"], {"best": [np.ones(1)]})
+    write_state(path, {})
+    assert beside(path) == ["state.kept-of-mine.npz"]
+
+
+def test_what_is_kept_is_written_for_each_folder_that_a_state_is_written_to(tmp_path):
+    best = Kept([np.arange(3.0)])
+    for name in "ab":
+        write_state(tmp_path / name / "state.npz", {"best": best})
+    np.testing.assert_equal(read_state(tmp_path / "a/state.npz"), {"best": [np.arange(3.0)]})
+    np.testing.assert_equal(read_state(tmp_path / "b/state.npz"), {"best": [np.arange(3.0)]})
+
+
+def test_a_state_that_cannot_replace_the_one_before_leaves_what_that_needs(tmp_path, monkeypatch):
+    def refuse(file, target):
+        if target == path:
+            raise OSError(28, "No space left on device")
+        return replace(file, target)
+
+    path, replace = tmp_path / "state.npz", Path.replace
+    write_state(path, {"best": Kept([np.arange(3.0)])})
+    before = beside(path)
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        write_state(path, {"best": Kept([np.ones(1)])})
+    assert set(before) < set(beside(path))
+    np.testing.assert_equal(read_state(path), {"best": [np.arange(3.0)]})
+    monkeypatch.undo()
+    write_state(path, {"best": Kept([np.ones(2)])})
+    assert len(beside(path)) == 1  # What the failure had left is gone too.
+
+
+def test_a_state_whose_kept_part_is_missing_or_damaged_is_damaged(tmp_path):
+    path = tmp_path / "state.npz"
+    write_state(path, {"best": Kept([np.arange(3.0)])})
+    [name] = beside(path)
+    (tmp_path / name).write_bytes(b"no")
+    with pytest.raises(ValueError, match=r"state\.npz is damaged"):
+        read_state(path)
+    (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match=r"state\.npz is damaged"):
+        read_state(path)
+
+
+@pytest.mark.parametrize("name", ['"../b.npz"', '"b.npz"', '"/b.npz"', "3", '["b.npz"]', "null"])
+def test_nothing_but_what_was_kept_is_read_beside_a_state(tmp_path, name):
+    write_state(tmp_path / "b.npz", {"arrays": [np.zeros(3)]})
+    write_state(tmp_path / "in/b.npz", {"arrays": [np.zeros(3)]})
+    outline = np.frombuffer(f'{{"a": {{"__beside__": {name}}}}}'.encode(), np.uint8)
+    np.savez(tmp_path / "in/state.npz", outline=outline)
+    with pytest.raises(ValueError, match="no checkpoint"):
+        read_state(tmp_path / "in/state.npz")

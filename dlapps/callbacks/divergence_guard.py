@@ -5,6 +5,7 @@ import math
 import keras
 
 from dlapps.callbacks._updates import Show, changing_weights, innermost, snapshot
+from dlapps.states import Kept
 
 ACTIONS = ("rollback", "stop", "warn")
 # The share of the limit below which a state is good enough to go back to.
@@ -206,4 +207,4 @@ class DivergenceGuard(keras.callbacks.Callback):
     def _snapshot(self):
         if not self.model.optimizer.built and self.model.built:
             self.model.optimizer.build(self.model.trainable_variables)
-        return snapshot(self._variables())
+        return Kept(snapshot(self._variables()))

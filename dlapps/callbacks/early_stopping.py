@@ -7,6 +7,7 @@ from collections.abc import Callable
 import keras
 
 from dlapps.callbacks._updates import Show, snapshot
+from dlapps.states import Kept
 
 
 class EarlyStopping(keras.callbacks.Callback):
@@ -73,7 +74,7 @@ class EarlyStopping(keras.callbacks.Callback):
         self.started = time.perf_counter()
         self.reason = None
         if self.best_logs is not None and self.weights is None:
-            self.weights = snapshot(self.model.weights)
+            self.weights = Kept(snapshot(self.model.weights))
 
     def on_train_batch_end(self, batch, logs=None):
         if self.seconds is not None and self._elapsed() >= self.seconds and not self.reason:
@@ -85,7 +86,7 @@ class EarlyStopping(keras.callbacks.Callback):
         if self._is_best(logs):
             self.best_logs = {name: float(value) for name, value in logs.items()}
             self.epoch = epoch
-            self.weights = snapshot(self.model.weights)
+            self.weights = Kept(snapshot(self.model.weights))
             if self.save is not None:
                 self.save()
         now = self.sign * logs[self.measure]

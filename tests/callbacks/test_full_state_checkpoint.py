@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dlapps.callbacks import full_state_checkpoint
+from dlapps.callbacks.early_stopping import EarlyStopping
 from dlapps.callbacks.full_state_checkpoint import FullStateCheckpoint, TrainingStoppedError
 from dlapps.callbacks.learning_rate_decay import LearningRateDecay
 from dlapps.data.array_batches import ArrayBatches
@@ -40,12 +41,13 @@ class Draws(keras.callbacks.Callback):
         logs |= {"python": random.random(), "numpy": np.random.uniform()}
 
 
-def play(path, state=None, others=(), **settings):
+def play(path, state=None, others=(), companions=None, **settings):
     """Trains, or goes on from a state; returns the weights, and the logs of each epoch."""
     model, measures = compiled()
     decay = LearningRateDecay("cosine", 0.1, EPOCHS, steps=STEPS)
     settings = {"seconds": None, "steps": STEPS, **settings}
-    checkpoint = FullStateCheckpoint(path, {"decay": decay}, measures, **settings)
+    companions = {"decay": decay, **(companions or {})}
+    checkpoint = FullStateCheckpoint(path, companions, measures, **settings)
     if state is not None:
         checkpoint.restore(model, state)
     data = ArrayBatches(X, Y, 4, seed=0)
@@ -203,3 +205,22 @@ def test_a_state_of_other_callbacks_is_refused(never_stopped, tmp_path):
     checkpoint = FullStateCheckpoint(tmp_path / "a.npz", {"guard": None}, measures)
     with pytest.raises(ValueError, match=r"companions must be .* but decay, guard differ\."):
         checkpoint.restore(model, never_stopped[2])
+
+
+def test_what_another_callback_keeps_is_not_written_anew_with_every_state(tmp_path):
+    def look(epoch, logs):
+        kept.append([each.stat().st_ino for each in tmp_path.glob("state.kept-*.npz")])
+
+    kept, path = [], tmp_path / "state.npz"
+    stopping = EarlyStopping("rank", higher_is_better=True)
+    rank = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(rank=[1.0, 0.5, 2.0][epoch])
+    )
+    look_back = keras.callbacks.LambdaCallback(on_epoch_begin=look)
+    others = [rank, stopping, look_back]
+    play(path, companions={"stopping": stopping}, others=others)
+    look(EPOCHS, {})
+    assert [len(each) for each in kept] == [0, 1, 1, 1]
+    assert kept[1] == kept[2]
+    assert kept[2] != kept[3]
+    assert_same(read_state(path)["callbacks"]["stopping"]["weights"], stopping.weights)
