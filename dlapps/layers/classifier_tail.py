@@ -36,7 +36,7 @@ class ClassifierTail(keras.Model):
     def call(self, inputs, training=None):
         grid, early = inputs
         grids = self.late(ops.cast(grid, self.compute_dtype), training=training)
-        seen = self.means(grids if isinstance(grids, list) else [grids], training=training)
+        seen = self.means(grids if isinstance(grids, list) else [grids])
         return self.head(ops.concatenate([early, seen], axis=-1), training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):

@@ -61,6 +61,11 @@ class Config(TrainingConfig):
         "wrong; its loss stands above that of validation then.",
         click.FloatRange(0, 1, max_open=True),
     )
+    finetune_smoothing: float = option(
+        0.2,
+        "The same in --finetune, whose head knows all by heart sooner.",
+        click.FloatRange(0, 1, max_open=True),
+    )
     average: float = option(
         0.99,
         "Weight of the past in the average of the weights that --finetune keeps; 0 for none.",

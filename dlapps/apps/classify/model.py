@@ -101,7 +101,7 @@ class ImageClassifier(keras.Model):
 
     def features(self, images, training=None):
         """Returns the grids averaged over the picture, side by side: `(batch, features)`."""
-        return self.means(self.grids(images, training=training), training=training)
+        return self.means(self.grids(images, training=training))
 
     def standardize(self, features):
         """Learns the mean of each feature, and its scale, at least that of its grid.

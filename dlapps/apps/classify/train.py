@@ -91,7 +91,7 @@ def _trained(
     if config.image_size == "auto":
         config = dataclasses.replace(config, image_size=fitting_size(dataset.train))
     dropout = config.finetune_dropout if mode == "finetune" else config.dropout
-    smoothing = config.label_smoothing
+    smoothing = config.finetune_smoothing if mode == "finetune" else config.label_smoothing
     if config.overfit_batches:
         dropout = smoothing = 0.0
     model = new_model(
