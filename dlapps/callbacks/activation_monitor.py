@@ -76,7 +76,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         show: Called with a text the first time that a layer passes one of `LIMITS`.
     """
 
-    def __init__(self, batch: Any, every: int = 100, show: Callable[[str], None] | None = None):
+    def __init__(self, batch: Any, every: int = 200, show: Callable[[str], None] | None = None):
         super().__init__()
         if every < 1:
             raise ValueError(f"every must be at least 1 step, got {every}.")

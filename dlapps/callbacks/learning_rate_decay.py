@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 
 from dlapps.callbacks._updates import Show, innermost
 from dlapps.schedules import KINDS, scheduled_rate
@@ -138,6 +139,6 @@ class LearningRateDecay(keras.callbacks.Callback):
             self.epoch + tick * self.done if self.per == "step" else self.epoch,
             self.kind, self.rate, self.period, self.drop, self.warm_up, tick,
         )  # fmt: skip
-        optimizer = innermost(self.model.optimizer)
-        optimizer.learning_rate = rate * self.scale
-        self.set_last = float(optimizer.learning_rate)
+        # As the variable holds it, without the time that reading it back takes.
+        self.set_last = float(np.float32(rate * self.scale))
+        innermost(self.model.optimizer).learning_rate = self.set_last
