@@ -233,10 +233,10 @@ def test_a_look_leaves_the_model_as_it_was_even_if_it_fails(fails):
 
 def test_a_resumed_training_behaves_as_one_never_stopped():
     texts, resumed_texts, state = [], [], ActivationMonitor(None).get_state()
-    never_stopped = ActivationMonitor(np.ones((1, 1)), show=texts.append)
+    never_stopped = ActivationMonitor(np.ones((1, 1)), every=100, show=texts.append)
     for bias in ([9, 0], [0, 0], [9, math.nan], [0, 0], [math.nan, 0]):
         model = only_biases(sequential((1,), layers.Dense(2, "relu"), layers.ReLU(6)), bias)
-        resumed = ActivationMonitor(np.ones((1, 1)), show=resumed_texts.append)
+        resumed = ActivationMonitor(np.ones((1, 1)), every=100, show=resumed_texts.append)
         resumed.set_state(json.loads(json.dumps(state, allow_nan=False)))
         assert play(resumed, model, steps=30) == play(never_stopped, model, steps=30)
         state = resumed.get_state()
