@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import secrets
 import zipfile
@@ -81,10 +82,14 @@ def read_state(path: Path) -> dict[str, Any]:
         OSError: If there is none, or it must not be read.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            outline = json.loads(kept[OUTLINE].tobytes())
-            kinds = {name: kept[name] for name in kept.files if name != OUTLINE}
-            state = _with_arrays(outline, kinds, path)
+        with path.open("rb") as file:
+            try:
+                state = _read(file, path)
+            except FileNotFoundError as error:
+                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    raise ValueError(f"{error.filename} is missing.") from error
+                # A training has written a newer one meanwhile, and removed what that needs not.
+                return read_state(path)
     except (FileNotFoundError, PermissionError):
         raise
     except DAMAGED as error:
@@ -92,6 +97,14 @@ def read_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise ValueError(f"{path} is no checkpoint.")
     return state
+
+
+def _read(file: IO[bytes], path: Path) -> Any:
+    """Reads what the file at `path` holds; if a part that is kept beside it is gone, says so."""
+    with np.load(file, allow_pickle=False) as kept:
+        outline = json.loads(kept[OUTLINE].tobytes())
+        kinds = {name: kept[name] for name in kept.files if name != OUTLINE}
+    return _with_arrays(outline, kinds, path)
 
 
 def _stands_beside(name: str, path: Path) -> bool:
@@ -112,10 +125,7 @@ def _read_kept(name: Any, path: Path) -> Kept:
     if not _stands_beside(name, path):
         raise ValueError(f"{name} is no file of {path}.")
     file = path.with_name(name)
-    try:
-        kept = Kept(read_state(file)["arrays"])
-    except FileNotFoundError as error:
-        raise ValueError(f"{file} is missing, and with it a part of {path}.") from error
+    kept = Kept(read_state(file)["arrays"])
     kept.file = file
     return kept
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlapps import states
 from dlapps.states import Kept, read_state, write_state
 
 KEPT = {
@@ -198,6 +199,18 @@ def test_a_state_whose_kept_part_is_missing_or_damaged_is_damaged(tmp_path):
     (tmp_path / name).unlink()
     with pytest.raises(ValueError, match=r"state\.npz is damaged"):
         read_state(path)
+
+
+def test_a_state_that_is_replaced_while_it_is_read_is_read_anew(tmp_path, monkeypatch):
+    def overtaken(name, path):
+        monkeypatch.undo()
+        write_state(path, {"best": Kept([np.ones(1)])})
+        return read_kept(name, path)
+
+    path, read_kept = tmp_path / "state.npz", states._read_kept
+    write_state(path, {"best": Kept([np.arange(3.0)])})
+    monkeypatch.setattr(states, "_read_kept", overtaken)
+    np.testing.assert_equal(read_state(path), {"best": [np.ones(1)]})
 
 
 @pytest.mark.parametrize("name", ['"../b.npz"', '"b.npz"', '"/b.npz"', "3", '["b.npz"]', "null"])

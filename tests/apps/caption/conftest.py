@@ -31,7 +31,9 @@ def trained(tmp_path_factory):
     """A run folder of a captioner that knows pictures by heart, and a folder of those."""
     root = tmp_path_factory.mktemp("trained")
     data = write_captioned(root / "shapes", copies=1)
-    words = ["caption", "--train", data, *TINY, "--overfit-batches", 2, "--run", root / "run"]
+    # Small batches, for an epoch costs more than a step.
+    by_heart = ["--batch-size", 4, "--overfit-batches", 3]
+    words = ["caption", "--train", data, *TINY, *by_heart, "--run", root / "run"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DLAPPS_CACHE", str(root / "cache"))
         result = CliRunner().invoke(cli, [str(word) for word in words])
