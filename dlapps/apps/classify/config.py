@@ -39,9 +39,7 @@ class Config(TrainingConfig):
         CountOr("auto", min=32, max=1024, step=32),
     )
     views: int = option(
-        2,
-        "Views of each picture that the head learns from in --train; --finetune begins with one.",
-        click.IntRange(min=1),
+        2, "Views of each picture that the head learns from.", click.IntRange(min=1)
     )
     augment: str = option(
         "light",

@@ -63,7 +63,7 @@ def look(
 
 def train_head(
     eye: Eye, model: ImageClassifier, dataset: Dataset, plain: np.ndarray, held_out: np.ndarray,
-    epochs: int, num_views: int, config: Config, run: runs.Run,
+    epochs: int, config: Config, run: runs.Run,
 ) -> dict[str, Any]:  # fmt: skip
     """Trains the head on features of the frozen backbone.
 
@@ -74,7 +74,6 @@ def train_head(
         plain: `(pictures, features)` of the pictures to learn from, from their plain view.
         held_out: The same of those to validate on.
         epochs: Passes over the features.
-        num_views: Views of each picture to learn from, the plain one among them.
         config: The hyperparameters.
         run: Where to write.
 
@@ -82,11 +81,11 @@ def train_head(
         The measures of the best epoch.
     """
     augmentation = AUGMENTATIONS[config.augment]
-    plain_only = config.fast_dev_run or config.overfit_batches or num_views == 1
+    plain_only = config.fast_dev_run or config.overfit_batches or config.views == 1
     if plain_only:
         augmentation = None
     draw_first_batch(dataset, model, augmentation, config, run)
-    turns = range(1, num_views) if augmentation else ()
+    turns = range(1, config.views) if augmentation else ()
     views = [
         _features(eye, dataset.train, model, augmentation, config, turn).rows for turn in turns
     ]

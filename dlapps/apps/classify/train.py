@@ -140,14 +140,10 @@ def _phases(
     def save() -> None:
         saving.save(model, run.model)
 
-    # In fine-tuning the head learns on; to begin with, the plain views do.
-    alone = mode == "train"
-    head_epochs, views = (int(config.epochs), config.views) if alone else (config.head_epochs, 1)
+    head_epochs = int(config.epochs) if mode == "train" else config.head_epochs
     best = run.phases.get("head", {})
     if not run.is_past("head"):
-        best = phases.train_head(
-            eye, model, dataset, plain, held_out, head_epochs, views, config, run
-        )
+        best = phases.train_head(eye, model, dataset, plain, held_out, head_epochs, config, run)
         save()
     if mode == "finetune":
         best = phases.finetune(model, dataset, num_blocks, best, config, run, save)
