@@ -6,7 +6,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 
 def frozen(function: Callable, image_size: int | None) -> Callable[[np.ndarray], list[np.ndarray]]:
@@ -41,8 +40,39 @@ def with_constants(function: Callable, *specs: tf.TensorSpec) -> Any:
     Returns:
         What takes the tensors and returns a list; of a dictionary, in the order of its keys.
     """
-    compiled = tf.function(function, jit_compile=False, autograph=False)
-    return convert_variables_to_constants_v2(compiled.get_concrete_function(*specs))
+
+    def flat(*tensors):
+        with _Constants():
+            return tf.nest.flatten(function(*tensors))
+
+    return tf.function(flat, autograph=False, jit_compile=False).get_concrete_function(*specs)
+
+
+class _Constants(keras.StatelessScope):
+    """Gives what a variable holds as a constant of the graph that is being traced.
+
+    TensorFlow's own `convert_variables_to_constants_v2` puts constants into the finished graph,
+    and for that copies it twice, which takes longer than tracing it.
+    """
+
+    def __init__(self):
+        super().__init__()
+        # A loop's body is a graph of its own. What is made outside can be read in all of them.
+        self.graph = tf.compat.v1.get_default_graph()
+        self.reading = False
+
+    def get_current_value(self, variable):
+        """Returns the constant; made once, however often the variable is read."""
+        if self.reading:
+            return None
+        if id(variable) not in self.state_mapping:
+            self.reading = True
+            with tf.init_scope():
+                value = keras.ops.convert_to_numpy(variable)
+            self.reading = False
+            with self.graph.as_default(), tf.control_dependencies(None):
+                self.state_mapping[id(variable)] = tf.constant(value)
+        return self.state_mapping[id(variable)]
 
 
 def _arrays(outputs: object) -> list[np.ndarray]:

@@ -35,6 +35,10 @@ class Kept(list):
     file: Path | None = None
 
 
+class StateError(ValueError):
+    """Says in a sentence what is wrong with the file of a state."""
+
+
 def write_state(path: Path, state: dict[str, Any]) -> None:
     """Writes a state, whole or not at all.
 
@@ -78,7 +82,7 @@ def read_state(path: Path) -> dict[str, Any]:
     """Reads a state; nothing in the file is executed.
 
     Raises:
-        ValueError: If it is damaged.
+        StateError: If it is damaged, or what is kept beside it is damaged or missing.
         OSError: If there is none, or it must not be read.
     """
     try:
@@ -87,15 +91,15 @@ def read_state(path: Path) -> dict[str, Any]:
                 state = _read(file, path)
             except FileNotFoundError as error:
                 if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                    raise ValueError(f"{error.filename} is missing.") from error
+                    raise StateError(f"{error.filename} is missing.") from error
                 # A training has written a newer one meanwhile, and removed what that needs not.
                 return read_state(path)
-    except (FileNotFoundError, PermissionError):
+    except (StateError, FileNotFoundError, PermissionError):
         raise
     except DAMAGED as error:
-        raise ValueError(f"{path} is damaged, or no checkpoint.") from error
+        raise StateError(f"{path} is damaged, or no checkpoint.") from error
     if not isinstance(state, dict):
-        raise ValueError(f"{path} is no checkpoint.")
+        raise StateError(f"{path} is no checkpoint.")
     return state
 
 

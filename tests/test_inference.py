@@ -1,8 +1,9 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from dlapps.inference import frozen
+from dlapps.inference import frozen, with_constants
 
 
 @pytest.fixture
@@ -67,6 +68,31 @@ def test_what_is_frozen_keeps_the_weights_of_its_time(model):
     model.set_weights([np.zeros_like(x) for x in model.get_weights()])
     np.testing.assert_array_equal(ask(images())[0], before)
     assert not np.allclose(frozen(model, 32)(images())[0], before)
+
+
+def test_variables_become_constants_of_the_graph(model):
+    function = with_constants(model, tf.TensorSpec((None, 32, 32, 3), tf.uint8))
+    kinds = {each.type for each in function.graph.get_operations()}
+    assert not function.captured_inputs
+    assert "Const" in kinds
+    assert not kinds & {"ReadVariableOp", "VarHandleOp"}
+
+
+def test_a_variable_that_a_loop_reads_first_can_be_read_outside_too():
+    variable = keras.Variable([2.0, 3.0])
+
+    def powers(x):
+        grown = keras.ops.fori_loop(0, 3, lambda _, each: each * variable, x)
+        return grown + variable
+
+    (ours,) = with_constants(powers, tf.TensorSpec((2,), tf.float32))(tf.ones(2))
+    np.testing.assert_array_equal(ours, [8 + 2, 27 + 3])
+
+
+def test_what_a_dictionary_holds_comes_in_the_order_of_its_keys():
+    spec = tf.TensorSpec((), tf.float32)
+    ours = with_constants(lambda x: {"b": x + 2, "a": x + 1}, spec)(tf.constant(0.0))
+    assert [float(each) for each in ours] == [1, 2]
 
 
 def test_other_backends_call_the_function_as_it_is(monkeypatch):

@@ -1,5 +1,6 @@
 import contextlib
 import pickle
+import re
 import resource
 import zipfile
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from dlapps import states
-from dlapps.states import Kept, read_state, write_state
+from dlapps.states import Kept, StateError, read_state, write_state
 
 KEPT = {
     "numbers": [1, -2.5, float("inf"), None, True],
@@ -189,15 +190,15 @@ def test_a_state_that_cannot_replace_the_one_before_leaves_what_that_needs(tmp_p
     assert len(beside(path)) == 1  # What the failure had left is gone too.
 
 
-def test_a_state_whose_kept_part_is_missing_or_damaged_is_damaged(tmp_path):
+def test_what_is_kept_and_damaged_or_missing_is_named(tmp_path):
     path = tmp_path / "state.npz"
     write_state(path, {"best": Kept([np.arange(3.0)])})
     [name] = beside(path)
     (tmp_path / name).write_bytes(b"no")
-    with pytest.raises(ValueError, match=r"state\.npz is damaged"):
+    with pytest.raises(StateError, match=f"{re.escape(name)} is damaged, or no checkpoint"):
         read_state(path)
     (tmp_path / name).unlink()
-    with pytest.raises(ValueError, match=r"state\.npz is damaged"):
+    with pytest.raises(StateError, match=f"{re.escape(name)} is missing"):
         read_state(path)
 
 
