@@ -23,30 +23,45 @@ class FastAdam(keras.optimizers.Adam):
     other backends, with `amsgrad`, and for gradients of an embedding by id.
     """
 
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        # Past __setattr__, which would track it as a part of the optimizer.
+        vars(self)["_shared"] = {}
+        super()._backend_update_step(grads, trainable_variables, learning_rate)
+        del vars(self)["_shared"]
+
     def update_step(self, gradient, variable, learning_rate):
         dense = keras.backend.backend() == "tensorflow" and tf.is_tensor(gradient)
         if not dense or isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
             super().update_step(gradient, variable, learning_rate)
             return
         place = self._get_variable_index(variable)
-        rate, first, second, step, small, gradient = (
-            tf.cast(each, variable.dtype)
-            for each in (
-                learning_rate, self.beta_1, self.beta_2, self.iterations + 1, self.epsilon, gradient
-            )
-        )  # fmt: skip
+        # The same for all weights of a step: to trace them for each takes seconds.
+        shared = vars(self).get("_shared", {})
+        if variable.dtype not in shared:
+            shared[variable.dtype] = self._numbers(learning_rate, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[place].value.handle,
             v=self._velocities[place].value.handle,
-            beta1_power=first**step,
-            beta2_power=second**step,
-            lr=rate,
-            beta1=first,
-            beta2=second,
-            epsilon=small,
-            grad=gradient,
+            grad=tf.cast(gradient, variable.dtype),
+            **shared[variable.dtype],
         )
+
+    def _numbers(self, learning_rate, dtype):
+        rate, first, second, step, small = (
+            tf.cast(each, dtype)
+            for each in (
+                learning_rate, self.beta_1, self.beta_2, self.iterations + 1, self.epsilon
+            )
+        )  # fmt: skip
+        return {
+            "beta1_power": first**step,
+            "beta2_power": second**step,
+            "lr": rate,
+            "beta1": first,
+            "beta2": second,
+            "epsilon": small,
+        }
 
 
 @keras.saving.register_keras_serializable(package="dlapps")

@@ -1,4 +1,5 @@
 import json
+import math
 
 import keras
 import pytest
@@ -12,14 +13,15 @@ POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 def clock(monkeypatch):
     """Seconds by policy, to be set; `clock.asked` lists what was measured."""
 
-    def seconds(kind, policy):
+    def seconds(kind, policy, too_long):
         clock.asked.append((kind, policy))
+        clock.limits.append(too_long)
         return clock.times[policy]
 
     def clock():
         return seconds
 
-    clock.asked, clock.times = [], dict.fromkeys(POLICIES, 1.0)
+    clock.asked, clock.limits, clock.times = [], [], dict.fromkeys(POLICIES, 1.0)
     monkeypatch.setattr(precision, "seconds", seconds)
     return clock
 
@@ -46,6 +48,19 @@ def test_is_measured_once_for_each_kind(clock, tmp_path):
     assert sorted(clock.asked) == sorted(
         (kind, policy) for kind in ("convolutions", "recurrence") for policy in POLICIES
     )
+
+
+def test_what_takes_twice_the_time_of_float32_is_not_measured_again(clock, tmp_path, monkeypatch):
+    clock.times["float32"] = 0.25
+    precision.fastest("recurrence", tmp_path)
+    assert clock.limits == [math.inf, 0.5, 0.5]
+    monkeypatch.undo()
+    steps = []
+    monkeypatch.setattr(keras.Sequential, "train_on_batch", lambda *_: steps.append(1))
+    for too_long, expected in ((math.inf, 1 + precision.REPEATS), (0.0, 2)):
+        steps.clear()
+        precision.seconds("recurrence", "float32", too_long)
+        assert len(steps) == expected
 
 
 def test_another_machine_measures_anew(clock, tmp_path, monkeypatch):

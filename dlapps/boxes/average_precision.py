@@ -58,8 +58,7 @@ class AveragePrecision(keras.metrics.Metric):
         hits = ops.cumsum(ops.flip(self.hits, -1), axis=-1)  # From the surest score on.
         found = ops.cumsum(ops.flip(self.found, -1), axis=-1)
         precision = hits / ops.maximum(found, 1.0)
-        # What is lost at one recall and regained at a higher one does not count as lost.
-        precision = ops.associative_scan(ops.maximum, precision, reverse=True, axis=-1)
+        precision = _highest_from_here_on(precision)
         recall = hits / ops.maximum(self.true, 1.0)[:, None]
         reached = ops.floor(100 * recall + 1e-3) + 1  # Of the recalls 0, 0.01, ... 1.
         gained = reached - ops.pad(reached, ((0, 0), (0, 0), (1, 0)))[..., :-1]
@@ -69,6 +68,20 @@ class AveragePrecision(keras.metrics.Metric):
 
     def get_config(self):
         return {**super().get_config(), "num_classes": self.num_classes}
+
+
+def _highest_from_here_on(precision):
+    """What is lost at one recall and regained at a higher one does not count as lost.
+
+    Each round looks twice as far ahead; `ops.associative_scan` would be a thousand operations,
+    which take a second to trace.
+    """
+    reach, steps = 1, precision.shape[-1]
+    while reach < steps:
+        ahead = ops.pad(precision[..., reach:], ((0, 0), (0, 0), (0, reach)))
+        precision = ops.maximum(precision, ahead)
+        reach *= 2
+    return precision
 
 
 def matches(found, true):

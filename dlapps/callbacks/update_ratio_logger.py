@@ -93,8 +93,7 @@ class UpdateRatioLogger(keras.callbacks.Callback):
         updated, due = seen
 
         def measure():
-            pairs = zip(self.kept, weights, strict=True)
-            ratio = ops.stack([_ratio(*map(ops.convert_to_tensor, pair)) for pair in pairs])
+            ratio = _ratios(self.kept, weights)
             least, total, most, count = ops.unstack(self.ratios.value, 4, axis=1)
             # Neither a weight of 0 nor a step that was no number says anything.
             known = ops.isfinite(ratio)
@@ -140,10 +139,13 @@ def _empty(count):
     return np.tile(np.array([np.inf, 0, 0, 0], np.float32), (count, 1))
 
 
-def _ratio(old, new):
-    old, new = ops.cast(old, "float32"), ops.cast(new, "float32")
-    return _length(new - old) / _length(old)
+def _ratios(kept, weights):
+    """Returns how far each weight has moved, of its length, `(weights,)`."""
+    old, new = [[tf.cast(each.value, "float32") for each in part] for part in (kept, weights)]
+    moved = [one - other for one, other in zip(new, old, strict=True)]
+    return tf.sqrt(_halves(moved)) / tf.sqrt(_halves(old))
 
 
-def _length(tensor):
-    return tf.sqrt(2 * tf.nn.l2_loss(tensor))  # In one operation, and without a copy.
+def _halves(tensors):
+    # Half of each sum of squares: in one operation, and without a copy of the tensor.
+    return tf.stack([tf.nn.l2_loss(tensor) for tensor in tensors])

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from dlapps.callbacks._updates import (
@@ -71,10 +72,15 @@ class WeightAverage(keras.callbacks.Callback):
         """Takes the new weights into the average; see `UpdateHook`."""
         self.steps.assign_add(1)
         decay = ops.minimum(self.decay, (1 + self.steps) / (10 + self.steps))
+        share = ops.convert_to_tensor(1 - decay)
         for average, weight in zip(self.averages, self._averaged(), strict=True):
-            step = (1 - decay) * (ops.cast(weight, "float32") - average)
+            apart = average.value - tf.cast(weight.value, "float32")
             # What is no number would stay in the average for ever.
-            average.assign_add(ops.where(ops.isfinite(step), step, 0.0))
+            apart = tf.where(tf.math.is_finite(apart), apart, 0.0)
+            # In place and in one operation, where `assign_add` of Keras makes a copy.
+            tf.raw_ops.ResourceApplyGradientDescent(
+                var=average.value.handle, alpha=share, delta=apart
+            )
 
     def get_state(self):
         averages = snapshot(self.averages) or self.restored

@@ -47,7 +47,7 @@ def trained(root, name, *words):
     with pytest.MonkeyPatch.context() as patch:
         stand_in(patch)
         patch.setenv("DLAPPS_CACHE", str(root / "cache"))
-        result = detect(*words, *TINY, "--run", root / name)
+        result = detect(*TINY, *words, "--run", root / name)
     assert result.exit_code == 0, result.output
     return root / name, result
 
@@ -103,66 +103,69 @@ def test_train_leaves_the_backbone_as_it_was(headed):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_finetune_adapts_the_backbone_at_a_tenth_of_the_rate(root, monkeypatch):
+@pytest.fixture(scope="module")
+def fast(root):
+    """A step of everything, the rates and weights of its phases, and what moved in each."""
     seen, plain = [], training.fit
 
     def spied(model, phase, *words, slow=(), **more):
         slowed = {id(weight) for weight in slow}
+        weights = model.network.weights
         rates = {
-            weight.path: phase.learning_rate * (0.1 if id(weight) in slowed else 1)
+            weight.name: phase.learning_rate * (0.1 if id(weight) in slowed else 1)
             for weight in model.network.trainable_weights
         }
         before = model.network.get_weights()
         best = plain(model, phase, *words, slow=slow, **more)
-        changed = [
-            not np.array_equal(*both)
-            for both in zip(before, model.network.get_weights(), strict=True)
-        ]
-        seen.append((phase.name, rates, changed))
+        pairs = zip(weights, before, model.network.get_weights(), strict=True)
+        moved = {weight.path for weight, *both in pairs if not np.array_equal(*both)}
+        seen.append((phase.name, rates, moved))
         return best
 
-    monkeypatch.setattr(training, "fit", spied)
-    words = ("--finetune", root / "data/data.yaml", "--fast-dev-run", "--learning-rate", 0.01)
-    trained(root, "slow", *words, "--unfreeze", "all")
-    (head, of_head, changed), (finetune, of_finetune, _) = seen
-    assert (head, of_head, any(changed), finetune) == ("head", {}, False, "finetune")
-    assert len(of_finetune) == 12  # Four kernels, and two weights of each normalization.
-    assert [*of_finetune.values()] == pytest.approx([0.001] * 12)
+    words = ("--finetune", root / "data/data.yaml", "--fast-dev-run", "--multi-scale")
+    words += ("--augment", "standard", "--unfreeze", 1, "--average", 0, "--learning-rate", 0.01)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "fit", spied)
+        return *trained(root, "fast", *words), seen
 
 
-def moved(model, part):
-    start = pretrained().network.get_layer(f"{part}_conv").kernel
-    return float(np.abs(model.network.get_layer(f"{part}_conv").kernel - start).max())
+def test_a_fast_dev_run_takes_a_step_of_everything(fast):
+    run, *_ = fast
+    assert [row["phase"] for row in rows(run)] == ["head", "finetune"]
+    assert record(run)["state"] == "finished"
+    assert record(run)["dataset"]["train"] == 12
 
 
-def test_only_so_many_blocks_are_adapted_as_asked_for(root):
-    words = ("--finetune", root / "data/data.yaml", "--unfreeze", 1, "--head-epochs", 1)
-    run, result = trained(root, "one-block", *words, "--epochs", 1, "--average", 0)
+def test_finetune_adapts_as_many_blocks_as_asked_for_at_a_tenth_of_the_rate(fast):
+    _, result, seen = fast
     assert "Fine-tuning the last 1 block" in result.stderr
-    model = load_model(str(run))
-    assert moved(model, "block2") == 0
-    assert (moved(model, "block3") > 0) == (record(run)["figures"]["phase"] == "finetune")
+    (head, of_head, moved), (finetune, rates, then_moved) = seen
+    assert (head, of_head, moved, finetune) == ("head", {}, set(), "finetune")
+    assert rates == pytest.approx({"kernel": 0.001, "gamma": 0.001, "beta": 0.001})
+    assert "block3_conv/kernel" in then_moved
+    assert {path.split("_")[0] for path in then_moved} == {"block3"}
+
+
+@pytest.mark.parametrize(("asked", "blocks"), [("all", 4), ("auto", 3), (2, 2), (0, 0)])
+def test_blocks_are_counted_from_the_output(asked, blocks):
+    model = new_model(LABELS, "efficientnet_lite0", SIDE, 8, 1)
+    assert phases.number_of_blocks(asked, model) == blocks
+    model.unfreeze(blocks)
+    # A kernel, and two weights of its normalization.
+    assert len(model.network.trainable_weights) == 3 * blocks
 
 
 def test_a_run_is_gone_on_with_for_other_classes(headed, root):
     write_yolo(root / "others", labels=["square", "ring"])
-    words = ("--finetune", root / "others/data.yaml", "--model", headed[0], "--head-epochs", 1)
+    words = ("--train", root / "others/data.yaml", "--model", headed[0], "--epochs", 1)
     options = [word for word in TINY if word not in ("--width", 8)]
-    result = detect(*words, *options, "--epochs", 1, "--run", root / "others-run")
+    result = detect(*words, *options, "--run", root / "others-run")
     assert result.exit_code == 0, result.output
     model = load_model(str(root / "others-run"))
     assert (model.labels, model.width) == (["square", "ring"], 8)
     about = record(root / "others-run")
     assert about["model"] == str(headed[0])
     assert about["options"]["width"] == 8
-
-
-def test_a_fast_dev_run_takes_a_step_of_everything(root):
-    words = ("--finetune", root / "data/data.yaml", "--fast-dev-run", "--multi-scale")
-    run, _ = trained(root, "fast", *words)
-    assert [row["phase"] for row in rows(run)] == ["head", "finetune"]
-    assert record(run)["state"] == "finished"
-    assert record(run)["dataset"]["train"] == 12
 
 
 def test_views_of_every_kind_and_size_are_learnt_from(root):
