@@ -1,8 +1,10 @@
 """Saves and loads trained models, whole and safely."""
 
+import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TypeVar
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 from zipfile import BadZipFile, ZipFile
 
 import keras
@@ -12,6 +14,8 @@ from dlapps.errors import UserError, nearest, reason
 from dlapps.files import replacement
 
 Model = TypeVar("Model", bound=keras.Model)
+# Of the models that were saved: what they were made from, and the twin that was written.
+_TWINS: WeakKeyDictionary[keras.Model, tuple[Any, keras.Model]] = WeakKeyDictionary()
 LEGACY = (".h5", ".hdf5")
 # Weights hardly shrink; a file that grows so many times is made to fill the disk.
 MOST_GROWTH = 100
@@ -23,14 +27,24 @@ def save(model: keras.Model, path: Path) -> None:
     Raises:
         UserError: If that is not possible.
     """
-    twin = type(model).from_config(model.get_config())
-    twin.build_from_config(model.get_build_config())
+    twin = _twin(model)
     twin.set_weights(model.get_weights())
     try:
         with replacement(path) as beside:
             twin.save(beside)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {reason(error)}.") from error
+
+
+def _twin(model: keras.Model) -> keras.Model:
+    """Returns a model like it that is not compiled, made once: a training saves many times."""
+    makings = copy.deepcopy((model.get_config(), model.get_build_config()))
+    known = _TWINS.get(model)
+    if known is None or known[0] != makings:
+        twin = type(model).from_config(makings[0])
+        twin.build_from_config(makings[1])
+        known = _TWINS[model] = (makings, twin)
+    return known[1]
 
 
 def load(name: str, kind: type[Model], built_in: Mapping[str, Callable[[], Model]]) -> Model:

@@ -14,9 +14,10 @@ from dlapps.errors import UserError
 
 @keras.saving.register_keras_serializable(package="dlapps-tests")
 class Small(keras.Model):
-    def __init__(self, units=2, **kwargs):
+    def __init__(self, units=2, labels=(), **kwargs):
         super().__init__(**kwargs)
         self.units = units
+        self.labels = list(labels)
         self.dense = keras.layers.Dense(units, dtype=self.dtype_policy)
 
     def build(self, rows_shape):
@@ -26,7 +27,7 @@ class Small(keras.Model):
         return self.dense(rows)
 
     def get_config(self):
-        return {**super().get_config(), "units": self.units}
+        return {**super().get_config(), "units": self.units, "labels": self.labels}
 
 
 ROWS = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
@@ -51,6 +52,21 @@ def test_a_saved_model_says_what_the_model_said(model, tmp_path):
     assert loaded.units == 5
     np.testing.assert_array_equal(loaded(ROWS), model(ROWS))
     assert [path.name for path in tmp_path.iterdir()] == ["a.keras"]
+
+
+def test_what_is_saved_again_is_built_once_until_its_config_changes(model, tmp_path, monkeypatch):
+    built, plain = [], Small.build
+    monkeypatch.setattr(Small, "build", lambda self, shape: (built.append(1), plain(self, shape)))
+    for number in range(3):
+        model.set_weights([np.full_like(each, number) for each in model.get_weights()])
+        saving.save(model, tmp_path / "a.keras")
+    assert len(built) == 1
+    model.labels.append("more")
+    saving.save(model, tmp_path / "a.keras")
+    assert len(built) == 2
+    loaded = saving.load("a.keras", Small, {})
+    assert loaded.labels == ["more"]
+    np.testing.assert_array_equal(loaded(ROWS), model(ROWS))
 
 
 def test_a_full_disk_is_told_and_leaves_the_model_before(model, tmp_path):
