@@ -1,9 +1,9 @@
 """Saves and loads trained models, whole and safely."""
 
-import copy
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 from zipfile import BadZipFile, ZipFile
 
@@ -15,7 +15,7 @@ from dlapps.files import replacement
 
 Model = TypeVar("Model", bound=keras.Model)
 # Of the models that were saved: what they were made from, and the twin that was written.
-_TWINS: WeakKeyDictionary[keras.Model, tuple[Any, keras.Model]] = WeakKeyDictionary()
+_TWINS: WeakKeyDictionary[keras.Model, tuple[str, keras.Model]] = WeakKeyDictionary()
 LEGACY = (".h5", ".hdf5")
 # Weights hardly shrink; a file that grows so many times is made to fill the disk.
 MOST_GROWTH = 100
@@ -38,11 +38,13 @@ def save(model: keras.Model, path: Path) -> None:
 
 def _twin(model: keras.Model) -> keras.Model:
     """Returns a model like it that is not compiled, made once: a training saves many times."""
-    makings = copy.deepcopy((model.get_config(), model.get_build_config()))
+    config, shapes = model.get_config(), model.get_build_config()
+    # As text: the lists of a config may be the model's own, and change with it.
+    makings = json.dumps(keras.saving.serialize_keras_object([config, shapes]))
     known = _TWINS.get(model)
     if known is None or known[0] != makings:
-        twin = type(model).from_config(makings[0])
-        twin.build_from_config(makings[1])
+        twin = type(model).from_config(config)
+        twin.build_from_config(shapes)
         known = _TWINS[model] = (makings, twin)
     return known[1]
 
