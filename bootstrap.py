@@ -20,7 +20,7 @@ CHECKS = [
     ["mypy"],
 ]
 # Two at once, a file in one process: much of a test is Python compiling a graph, on one core.
-PYTEST = ["pytest", "-q", "-n", "2", "--dist", "loadfile"]
+PYTEST = ["pytest", "-q", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 TASKS = {
     "check": [*CHECKS, [*PYTEST, "-m", "not slow"]],
     "test": [*CHECKS, PYTEST],

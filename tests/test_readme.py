@@ -45,6 +45,8 @@ def test_every_command_of_the_readme_runs(tmp_path):
             words.append("--fast-dev-run")
         if words[0] == "serve":  # It would not end; its own tests run it.
             words.append("--help")
+        if words[0] == "export" and "--inputs" not in words:  # Fewer pictures to check it with.
+            words += ["--inputs", "8"]
         result = CliRunner().invoke(cli, words)
         assert result.exit_code == 0, f"{command}\n{result.output}"
 
