@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, TypeVar
 
-from dlapps import runs
+from dlapps import runs, terminal
 from dlapps.errors import UserError, reason
 from dlapps.states import read_state
 from dlapps.training_config import RESUMABLE, TrainingConfig
@@ -54,6 +54,9 @@ def resumed(path: str, app: str, given: Config, named: dict[str, str]) -> tuple[
     known = {field.name for field in dataclasses.fields(given)}
     config = type(given)(**{**{k: v for k, v in kept.items() if k in known}, **changes})
     _check_left(run, config)
+    for field in sorted(known - kept.keys() - {*RESUMABLE}):
+        option = "--" + field.replace("_", "-")
+        terminal.note(f"{path} knows no {option}: it goes on with {getattr(config, field)}.")
     return run, config
 
 

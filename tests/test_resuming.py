@@ -47,6 +47,19 @@ def test_a_run_goes_on_with_its_own_options_and_its_state():
     assert run.record["state"] == "stopped: by Ctrl-C"
 
 
+def test_an_option_that_came_after_the_run_is_named_with_its_value(capsys):
+    folder = write_run()
+    resume(folder)
+    assert capsys.readouterr().err == ""
+    path = folder / "run.json"
+    record = json.loads(path.read_text())
+    del record["options"]["accumulate"], record["options"]["tensorboard"]
+    path.write_text(json.dumps(record))
+    assert resume(folder)[1] == KEPT
+    said = f"{folder} knows no --accumulate: it goes on with {KEPT.accumulate}.\n"
+    assert capsys.readouterr().err == said
+
+
 @pytest.mark.parametrize("name", RESUMABLE)
 def test_what_changes_nothing_of_what_is_done_may_change(name):
     _, config = resume(write_run(), **{name: OTHER[name]})
