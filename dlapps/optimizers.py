@@ -26,8 +26,10 @@ class FastAdam(keras.optimizers.Adam):
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         # Past __setattr__, which would track it as a part of the optimizer.
         vars(self)["_shared"] = {}
-        super()._backend_update_step(grads, trainable_variables, learning_rate)
-        del vars(self)["_shared"]
+        try:
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+        finally:
+            del vars(self)["_shared"]
 
     def update_step(self, gradient, variable, learning_rate):
         dense = keras.backend.backend() == "tensorflow" and tf.is_tensor(gradient)

@@ -58,6 +58,7 @@ class AveragePrecision(keras.metrics.Metric):
         hits = ops.cumsum(ops.flip(self.hits, -1), axis=-1)  # From the surest score on.
         found = ops.cumsum(ops.flip(self.found, -1), axis=-1)
         precision = hits / ops.maximum(found, 1.0)
+        # What is lost at one recall and regained at a higher one does not count as lost.
         precision = _highest_from_here_on(precision)
         recall = hits / ops.maximum(self.true, 1.0)[:, None]
         reached = ops.floor(100 * recall + 1e-3) + 1  # Of the recalls 0, 0.01, ... 1.
@@ -71,7 +72,7 @@ class AveragePrecision(keras.metrics.Metric):
 
 
 def _highest_from_here_on(precision):
-    """What is lost at one recall and regained at a higher one does not count as lost.
+    """Returns the maximum over this place and all behind it, on the last axis.
 
     Each round looks twice as far ahead; `ops.associative_scan` would be a thousand operations,
     which take a second to trace.
