@@ -45,7 +45,10 @@ def with_constants(function: Callable, *specs: tf.TensorSpec) -> Any:
         with _Constants():
             return tf.nest.flatten(function(*tensors))
 
-    return tf.function(flat, autograph=False, jit_compile=False).get_concrete_function(*specs)
+    traced = tf.function(flat, autograph=False, jit_compile=False).get_concrete_function(*specs)
+    # Those that were read to make constants: the graph holds none, and outlives them.
+    traced.graph.variables = []
+    return traced
 
 
 class _Constants(keras.StatelessScope):

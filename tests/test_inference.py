@@ -74,6 +74,7 @@ def test_variables_become_constants_of_the_graph(model):
     function = with_constants(model, tf.TensorSpec((None, 32, 32, 3), tf.uint8))
     kinds = {each.type for each in function.graph.get_operations()}
     assert not function.captured_inputs
+    assert not function.graph.variables  # The function outlives the model.
     assert "Const" in kinds
     assert not kinds & {"ReadVariableOp", "VarHandleOp"}
 
