@@ -104,7 +104,7 @@ def test_no_more_is_drawn_than_may_wait():
 
 def slowly(number, skip):
     for batch in counting(number, skip):
-        threading.Event().wait(0.1)
+        threading.Event().wait(0.3)
         yield batch
 
 
