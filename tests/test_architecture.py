@@ -63,7 +63,7 @@ MAY_IMPORT = {
     },
     "apps.*.metrics": {"boxes"},
     "training": {"callbacks", "optimizers", "training_config", "interruption", "runs", *READERS},
-    "resuming": {"states", "training_config", "runs", "errors"},
+    "resuming": {"states", "training_config", "runs", "errors", "terminal"},
     "states": {"files"},
     "interruption": {"terminal"},
     "optimizers": {"errors"},
