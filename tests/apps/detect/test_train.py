@@ -112,7 +112,7 @@ def fast(root):
         slowed = {id(weight) for weight in slow}
         weights = model.network.weights
         rates = {
-            weight.name: phase.learning_rate * (0.1 if id(weight) in slowed else 1)
+            weight.path: phase.learning_rate * (0.1 if id(weight) in slowed else 1)
             for weight in model.network.trainable_weights
         }
         before = model.network.get_weights()
@@ -141,7 +141,8 @@ def test_finetune_adapts_as_many_blocks_as_asked_for_at_a_tenth_of_the_rate(fast
     assert "Fine-tuning the last 1 block" in result.stderr
     (head, of_head, moved), (finetune, rates, then_moved) = seen
     assert (head, of_head, moved, finetune) == ("head", {}, set(), "finetune")
-    assert rates == pytest.approx({"kernel": 0.001, "gamma": 0.001, "beta": 0.001})
+    names = ("conv/kernel", "norm/gamma", "norm/beta")
+    assert rates == pytest.approx({f"block3_{name}": 0.001 for name in names})
     assert "block3_conv/kernel" in then_moved
     assert {path.split("_")[0] for path in then_moved} == {"block3"}
 
