@@ -2,6 +2,7 @@
 
 import socket
 
+import keras
 import pytest
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -23,6 +24,12 @@ def own_places(tmp_path, tmp_path_factory, monkeypatch):
     for name in ("XDG_CACHE_HOME", "KERAS_HOME", "TFDS_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def same_chances():
+    """What a test draws depends on nothing that ran before it."""
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(autouse=True)
