@@ -1,11 +1,20 @@
 """A frozen model's function at the speed that the machine allows."""
 
+import contextlib
+import os
+import queue
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from dlapps import terminal
+
+# Each of LiteRT's interpreters has a copy of the weights; more than this is left to one.
+MAX_BYTES_OF_COPIES = 500_000_000
 
 
 def frozen(function: Callable, image_size: int | None) -> Callable[[np.ndarray], list[np.ndarray]]:
@@ -28,6 +37,65 @@ def frozen(function: Callable, image_size: int | None) -> Callable[[np.ndarray],
     spec = tf.TensorSpec((None, image_size, image_size, 3), tf.uint8)
     constant = with_constants(function, spec)
     return lambda images: _arrays(constant(tf.constant(images)))
+
+
+def frozen_network(network: Callable, image_size: int) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Compiles what looks at each image by itself, for many images.
+
+    On a CPU it runs in LiteRT, one interpreter a core. Its convolutions (XNNPACK's) are 1.4 times
+    as fast as TensorFlow's for EfficientNet-Lite0 on two cores, 1.5 times for its first blocks
+    alone, and what it sees in an image depends neither on the others nor on the number of cores.
+    What LiteRT cannot do, half precision for one, is left to `frozen`, and so is a GPU.
+
+    Args:
+        network: Takes `(batch, image_size, image_size, 3)` uint8; returns a tensor or several,
+            each of them `(batch, ...)`.
+        image_size: Pixels of one side of the images.
+
+    Returns:
+        As `frozen` does.
+    """
+    with terminal.quiet():
+        if keras.backend.backend() == "tensorflow" and not tf.config.list_physical_devices("GPU"):
+            spec = tf.TensorSpec((1, image_size, image_size, 3), tf.uint8)
+            # Converter and interpreter name no exception as the one for what they cannot do.
+            with contextlib.suppress(Exception):
+                return _litert(with_constants(network, spec))
+        return frozen(network, image_size)
+
+
+def _litert(traced: Any) -> Callable[[np.ndarray], list[np.ndarray]]:
+    graph = traced.graph.as_graph_def()
+    # The converter of concrete functions would freeze what is frozen already, by two copies of
+    # the graph: four seconds instead of one.
+    converter = tf.compat.v1.lite.TFLiteConverter(graph, traced.inputs, traced.outputs)
+    content = converter.convert()
+    cores = os.cpu_count() or 1
+    count = min(cores, max(1, MAX_BYTES_OF_COPIES // len(content)))
+    idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    for _ in range(count):
+        interpreter = tf.lite.Interpreter(model_content=content, num_threads=cores // count)
+        interpreter.allocate_tensors()
+        idle.put(interpreter)
+    (place,) = (each["index"] for each in interpreter.get_input_details())
+    places = [each["index"] for each in interpreter.get_output_details()]
+
+    def look(image: np.ndarray) -> list[np.ndarray]:
+        interpreter = idle.get()
+        try:
+            interpreter.set_tensor(place, image[None])
+            interpreter.invoke()
+            return [interpreter.get_tensor(each)[0] for each in places]
+        finally:
+            idle.put(interpreter)
+
+    look(np.zeros(traced.inputs[0].shape[1:], np.uint8))  # What it cannot do, it says here.
+    pool = ThreadPoolExecutor(count)
+
+    def look_at_all(images: np.ndarray) -> list[np.ndarray]:
+        return [np.stack(rows) for rows in zip(*pool.map(look, images), strict=True)]
+
+    return look_at_all
 
 
 def with_constants(function: Callable, *specs: tf.TensorSpec) -> Any:

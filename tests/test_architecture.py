@@ -81,7 +81,7 @@ MAY_IMPORT = {
     "plots": {"drawing"},
     "drawing": set(),
     "output": set(),
-    "inference": set(),
+    "inference": {"terminal"},
     "data": {"boxes", *READERS},
     "weights": {"states", "errors"},
     "weights.builtin": set(),

@@ -1,9 +1,14 @@
+import os
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlapps.inference import frozen, with_constants
+from dlapps import inference
+from dlapps.inference import frozen, frozen_network, with_constants
+
+both = pytest.mark.parametrize("compiled", [frozen, frozen_network])
 
 
 @pytest.fixture
@@ -36,9 +41,10 @@ def images(count=4):
     return np.random.default_rng(count).integers(0, 256, (count, 32, 32, 3), np.uint8)
 
 
+@both
 @pytest.mark.parametrize("count", [1, 4, 7])
-def test_a_frozen_model_says_what_the_model_says(model, count):
-    (ours,) = frozen(model, 32)(images(count))
+def test_a_frozen_model_says_what_the_model_says(compiled, model, count):
+    (ours,) = compiled(model, 32)(images(count))
     assert isinstance(ours, np.ndarray)
     np.testing.assert_allclose(ours, model(images(count), training=False), atol=1e-4)
 
@@ -50,24 +56,59 @@ def test_images_may_have_any_sides():
         np.testing.assert_allclose(ask(images)[0], images.mean(axis=(1, 2, 3)), rtol=1e-5)
 
 
-def test_several_outputs_come_as_a_list_in_order(model):
-    cut = keras.Model(model.inputs[0], [layer.output for layer in model.layers[2:4]])
-    ours = frozen(cut, 32)(images())
+@both
+def test_several_outputs_come_as_a_list_in_order(compiled, model):
+    cut = keras.Model(model.inputs[0], [model.layers[k].output for k in (3, 6, 2)])
+    ours = compiled(cut, 32)(images())
     for one, other in zip(ours, cut(images(), training=False), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-def test_a_function_of_a_model_can_be_frozen_too(model):
-    (ours,) = frozen(lambda x: keras.ops.softmax(model(x, training=False)), 32)(images())
+@both
+def test_a_function_of_a_model_can_be_frozen_too(compiled, model):
+    (ours,) = compiled(lambda x: keras.ops.softmax(model(x, training=False)), 32)(images())
     np.testing.assert_allclose(ours.sum(axis=1), np.ones(4), atol=1e-5)
 
 
-def test_what_is_frozen_keeps_the_weights_of_its_time(model):
-    ask = frozen(model, 32)
+@both
+def test_what_is_frozen_keeps_the_weights_of_its_time(compiled, model):
+    ask = compiled(model, 32)
     (before,) = ask(images())
     model.set_weights([np.zeros_like(x) for x in model.get_weights()])
     np.testing.assert_array_equal(ask(images())[0], before)
-    assert not np.allclose(frozen(model, 32)(images())[0], before)
+    assert not np.allclose(compiled(model, 32)(images())[0], before)
+
+
+def test_litert_sees_the_same_in_an_image_whatever_is_beside_it(model, monkeypatch):
+    monkeypatch.delattr(inference, "frozen")
+    look = frozen_network(model, 32)
+    (together,) = look(images(7))
+    for image, row in zip(images(7), together, strict=True):
+        np.testing.assert_array_equal(look(image[None])[0], row[None])
+
+
+def test_copies_of_large_networks_are_not_multiplied(model, monkeypatch):
+    monkeypatch.delattr(inference, "frozen")
+    monkeypatch.setattr(inference, "MAX_BYTES_OF_COPIES", 1)
+    made = []
+    plain = tf.lite.Interpreter
+    monkeypatch.setattr(
+        tf.lite, "Interpreter", lambda **options: made.append(options) or plain(**options)
+    )
+    (ours,) = frozen_network(model, 32)(images())
+    assert [each["num_threads"] for each in made] == [os.cpu_count()]
+    np.testing.assert_allclose(ours, model(images(), training=False), atol=1e-4)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_what_litert_cannot_do_is_left_to_tensorflow(policy, capfd):
+    model = keras.Sequential(
+        [keras.Input((32, 32, 3)), keras.layers.Conv2D(8, 3, activation="relu", dtype=policy)]
+    )
+    (ours,) = frozen_network(model, 32)(images())
+    theirs = keras.ops.cast(model(images()), "float32")
+    np.testing.assert_allclose(ours.astype(np.float32), theirs, rtol=0.02, atol=1)
+    assert not capfd.readouterr().err
 
 
 def test_variables_become_constants_of_the_graph(model):

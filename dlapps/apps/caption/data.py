@@ -195,7 +195,7 @@ Eye = Callable[[], Callable[[np.ndarray], list[np.ndarray]]]
 
 def eye_of(model: Captioner) -> Eye:
     """Returns what returns the frozen backbone, from pictures to grids."""
-    return functools.cache(lambda: inference.frozen(model.regions, model.image_size))
+    return functools.cache(lambda: inference.frozen_network(model.regions, model.image_size))
 
 
 def looked_at(

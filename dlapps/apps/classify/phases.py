@@ -174,7 +174,7 @@ def _finetune_tail(
         grid, *early = seen if isinstance(seen, list) else [seen]
         return [grid, model.means(early or [grid[..., :0]])]  # No grid before the cut: no features.
 
-    eye = inference.frozen(look, model.image_size)
+    eye = inference.frozen_network(look, model.image_size)
     shape = eye(views.draw(0)[None])[0].shape[1:]
     labels, true = (np.array([e.label for e in part.examples], np.int32) for part in (views, plain))
     place = cache_folder()

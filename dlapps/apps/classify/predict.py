@@ -65,7 +65,7 @@ def answers(
 
     def compiled() -> Ask:
         if len(sources) >= WORTH_COMPILING:
-            return inference.frozen(probabilities, model.image_size)
+            return inference.frozen_network(probabilities, model.image_size)
         return lambda images: [keras.ops.convert_to_numpy(probabilities(images))]
 
     ask: Ask | None = None

@@ -129,7 +129,7 @@ def _phases(
     num_blocks: int, strict: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Trains what is left to train, and returns the best measures."""
-    eye = functools.cache(lambda: inference.frozen(model.features, model.image_size))
+    eye = functools.cache(lambda: inference.frozen_network(model.features, model.image_size))
     seen, place = phases.look(eye, model, dataset, config)
     dataset = _readable(dataset, seen.unreadable, place, strict)
     plain, held_out = (
