@@ -4,12 +4,14 @@ Measures in one process, in turn and in another order every round, on the same -
 of FOLDER (repeated if they are fewer), with the same batch size:
 * predict    `dlapps.apps.classify.predict.predict` over the files: compiling, reading, decoding,
              cropping, the model, sorting the labels;
-* bare model the same frozen function on the same pictures, decoded and in memory already;
+* bare model the model as a TensorFlow graph, its weights constants, on the same pictures, decoded
+             and in memory already;
+* compiled   the same with what `predict` compiles (LiteRT's code, on a CPU);
 * decoding   the same drawing of views in threads, without the model.
-Compiling (tracing the network, folding its batch norms, the first answer) is done once a call of
+Compiling (tracing the network, converting it, the first answer) is done once a call of
 `predict`, however many pictures follow, so it is timed by itself too, and one row leaves it out.
 Where model and decoding share the cores they cannot both run at full speed: the row "decoding, then
-model" is what doing one after the other with nothing lost would give.
+compiled" is what doing one after the other with nothing lost would give.
 
 Peak memory is the process's (`resource.getrusage`), read before the measurements: with the model
 loaded, then inside one call of `predict` after --count pictures and after four times as many.
@@ -36,10 +38,11 @@ from tables import table
 from dlapps import terminal
 
 PREDICT, BARE, DECODING = "predict, files", "bare model, memory", "decoding alone"
+COMPILED = "compiled, memory"
 
 
 class Contest:
-    """The three things that are timed, on the same pictures.
+    """The things that are timed, on the same pictures.
 
     Args:
         inputs: The pictures, as `picture_inputs` lists them.
@@ -47,6 +50,7 @@ class Contest:
     """
 
     def __init__(self, inputs: list, model):
+        from dlapps import inference
         from dlapps.apps.classify.predict import BATCH, predict
         from dlapps.data.pictures import centre_crop, read_picture
         from dlapps.data.pipeline import batches_of_views
@@ -63,23 +67,30 @@ class Contest:
         self.batches = lambda: batches_of_views(len(inputs), draw, BATCH)
         self.unreadable: dict[str, str] = {}
         self.images = [images for _, images, _ in self.batches() if len(images)]
-        self.frozen: Callable = self.compiled()
+        self.frozen: Callable = inference.frozen(self.probabilities, model.image_size)
+        self.look: Callable = self.compiled()
+
+    def probabilities(self, images):
+        """Returns what the model says of images."""
+        import keras
+
+        return keras.ops.softmax(self.model(images, training=False))
 
     def compiled(self) -> Callable:
         """Returns the function that `predict` compiles."""
-        import keras
-
         from dlapps import inference
 
-        def probabilities(images):
-            return keras.ops.softmax(self.model(images, training=False))
-
-        return inference.frozen(probabilities, self.model.image_size)
+        return inference.frozen_network(self.probabilities, self.model.image_size)
 
     def bare(self) -> None:
-        """Classifies the pictures in memory."""
+        """Classifies the pictures in memory by TensorFlow's graph."""
         for images in self.images:
             self.frozen(images)
+
+    def compiled_alone(self) -> None:
+        """Classifies them by the function that `predict` compiles."""
+        for images in self.images:
+            self.look(images)
 
     def decode(self) -> None:
         """Draws the pictures and drops them."""
@@ -120,19 +131,23 @@ def peaks(inputs: list, model, count: int) -> list[list[object]]:
 
 def rates(contest: Contest, repeats: int) -> list[list[object]]:
     """Returns rows of pictures per second, and of the part of the bare model's speed."""
-    works = {PREDICT: contest.predict, BARE: contest.bare, DECODING: contest.decode}
+    works = {
+        PREDICT: contest.predict,
+        BARE: contest.bare,
+        COMPILED: contest.compiled_alone,
+        DECODING: contest.decode,
+    }
     seconds: dict[str, list[float]] = {name: [] for name in works}
     compiling: list[float] = []
     for repeat in range(repeats):
-        # TensorFlow optimises the graph at its first call, so that belongs to compiling.
         compiling.append(seconds_of(lambda: contest.compiled()(contest.images[0][:1])))
         order = [*works]
-        for name in order[repeat % 3 :] + order[: repeat % 3]:
+        for name in order[repeat % 4 :] + order[: repeat % 4]:
             seconds[name].append(seconds_of(works[name]))
     least = statistics.median(compiling)
     seconds["predict, compiling left out"] = [each - least for each in seconds[PREDICT]]
-    one_then_other = zip(seconds[DECODING], seconds[BARE], strict=True)
-    seconds["decoding, then model"] = [sum(pair) for pair in one_then_other]
+    one_then_other = zip(seconds[DECODING], seconds[COMPILED], strict=True)
+    seconds["decoding, then compiled"] = [sum(pair) for pair in one_then_other]
     count = len(contest.inputs)
     rows: list[list[object]] = []
     for name, values in seconds.items():

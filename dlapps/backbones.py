@@ -140,7 +140,7 @@ def pretrained(name: str) -> Backbone:
     check_name(name)
     if name in _LOADERS:
         backbone = build(name)
-        _LOADERS[name](backbone.network)
+        load_pretrained(name, backbone.network)
         return backbone
     if not _downloaded(name):
         terminal.note(f"Downloading the weights of {name} from Keras' storage.")
@@ -153,6 +153,30 @@ def pretrained(name: str) -> Backbone:
             f"The weights of {name} could not be downloaded from Keras' storage. "
             f"Without a network, use --backbone {BUILT_IN}."
         ) from error
+
+
+def load_pretrained(name: str, network: keras.Model) -> None:
+    """Gives a network the weights that its backbone learnt.
+
+    Args:
+        name: As `pretrained` takes it.
+        network: What `build` made of that name, or its part from the input on.
+
+    Raises:
+        UserError: As `pretrained` does.
+    """
+    if name in _LOADERS:
+        _LOADERS[name](network)
+    else:
+        copy_weights(pretrained(name).network, network)
+
+
+def copy_weights(source: keras.Model, network: keras.Model) -> None:
+    """Gives the layers of a network the weights of those of the same names."""
+    layers = {layer.name: layer for layer in source.layers}
+    for layer in network.layers:
+        if layer.weights:
+            layer.set_weights(layers[layer.name].get_weights())
 
 
 def _downloaded(name: str) -> bool:

@@ -1,9 +1,12 @@
 """Gives every test a folder, a home and a cache of its own, and keeps it off the network."""
 
+import os
+import shutil
 import socket
 
 import keras
 import pytest
+from filelock import FileLock
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
@@ -24,6 +27,29 @@ def own_places(tmp_path, tmp_path_factory, monkeypatch):
     for name in ("XDG_CACHE_HOME", "KERAS_HOME", "TFDS_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """Returns a function that fills a folder once for all processes of the tests.
+
+    It takes a name and what fills the folder, and returns a copy that is this process' own.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def folder(name, fill):
+        place, done = root / f"made-{name}", root / f"made-{name}.done"
+        with FileLock(f"{place}.lock"):
+            if not done.exists():
+                shutil.rmtree(place, ignore_errors=True)  # Of one that failed.
+                place.mkdir()
+                fill(place)
+                done.touch()
+        return shutil.copytree(place, tmp_path_factory.mktemp(name) / name)
+
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -110,6 +110,32 @@ def test_pretrained_weights_are_not_the_first_ones(name):
     assert not any(np.array_equal(x, y) for x, y in zip(first, trained, strict=True))
 
 
+@pytest.mark.parametrize("name", [backbones.BUILT_IN, backbones.DARKNET])
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_a_part_of_a_backbone_takes_its_part_of_the_weights(name, stride):
+    learnt, whole = backbones.pretrained(name).network, backbones.build(name).network
+    end = whole.get_layer(backbones.pyramid(whole)[stride][0])
+    part = keras.Model(whole.input, end.output)
+    backbones.load_pretrained(name, part)
+    assert 0 < len(part.weights) < len(learnt.weights)
+    for layer in part.layers:
+        for ours, theirs in zip(
+            layer.get_weights(), learnt.get_layer(layer.name).get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_backbone_of_keras_takes_its_weights_by_the_names_of_layers(monkeypatch):
+    keras.utils.set_random_seed(0)
+    learnt, network = (
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="one")]) for _ in "ab"
+    )
+    monkeypatch.setattr(keras.applications, "VGG16", lambda **_: learnt)
+    backbones.load_pretrained("keras:VGG16", network)
+    for ours, theirs in zip(network.get_weights(), learnt.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("function", [backbones.build, backbones.pretrained])
 def test_a_name_that_is_none_is_refused_with_the_nearest(function):
     with pytest.raises(UserError, match=r"no backbone 'keras:VGG61'\. Did you mean 'keras:VGG16'"):

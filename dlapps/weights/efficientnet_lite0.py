@@ -38,7 +38,8 @@ def load_backbone(backbone: keras.Model) -> None:
     """Gives a keras-cv EfficientNet-Lite0 its ImageNet weights.
 
     Args:
-        backbone: Its convolutions and batch norms come in the order of the checkpoint.
+        backbone: Its convolutions and batch norms come in the order of the checkpoint; it may end
+            early.
     """
     tensors = read_pytorch(weights_file())
     names = [name for name in tensors if not name.endswith("num_batches_tracked")]
@@ -50,8 +51,6 @@ def load_backbone(backbone: keras.Model) -> None:
             layer.set_weights([next(values).transpose(2, 3, 1, 0)])
         elif isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([next(values) for _ in range(4)])
-    if next(values, None) is not None:
-        raise ValueError("backbone has fewer layers than the checkpoint.")
 
 
 def head_weights() -> tuple[np.ndarray, np.ndarray]:

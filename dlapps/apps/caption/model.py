@@ -214,18 +214,10 @@ def new_model(
     """
     model = Captioner(vocabulary, **settings)
     model.build(None)
-    source = backbones.pretrained(model.backbone).network
-    _copy_layers(source, model.network)
+    backbones.load_pretrained(model.backbone, model.network)
     logs = np.log(np.maximum(frequencies, 0.1) / frequencies.sum())
     model.teller.bias.assign(logs.astype(np.float32))
     return model
-
-
-def _copy_layers(source: keras.Model, network: keras.Model) -> None:
-    layers = {layer.name: layer for layer in source.layers}
-    for layer in network.layers:
-        if layer.weights:
-            layer.set_weights(layers[layer.name].get_weights())
 
 
 def load_model(name: str) -> Captioner:
@@ -247,7 +239,7 @@ def _flickr8k() -> Captioner:
     of_network = {id(weight) for weight in model.network.weights}
     own = [weight for weight in model.weights if id(weight) not in of_network]
     if len(weights) == len(own):  # The backbone is ImageNet's, which comes with its own package.
-        _copy_layers(backbones.pretrained(model.backbone).network, model.network)
+        backbones.load_pretrained(model.backbone, model.network)
         for weight, value in zip(own, weights, strict=True):
             weight.assign(value)
     else:

@@ -211,19 +211,15 @@ def new_model(
     model = ImageClassifier(labels, backbone, image_size, dropout=dropout, smoothing=smoothing)
     model.build((None, image_size, image_size, 3))
     if init is None:
-        source = backbones.pretrained(backbone).network
-    else:
-        start = load_model(init)
-        source = start.network
-        if start.backbone != backbone:
-            raise UserError(
-                f"--init {init} has the backbone {start.backbone}, not {backbone}. "
-                f"Say --backbone {start.backbone}"
-            )
-    layers = {layer.name: layer for layer in source.layers}
-    for layer in model.network.layers:
-        if layer.weights:
-            layer.set_weights(layers[layer.name].get_weights())
+        backbones.load_pretrained(backbone, model.network)
+        return model
+    start = load_model(init)
+    if start.backbone != backbone:
+        raise UserError(
+            f"--init {init} has the backbone {start.backbone}, not {backbone}. "
+            f"Say --backbone {start.backbone}"
+        )
+    backbones.copy_weights(start.network, model.network)
     return model
 
 

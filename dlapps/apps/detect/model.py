@@ -225,10 +225,7 @@ def new_model(
     """
     model = YOLODetector(labels, backbone, image_size, width, depth)
     model.build((None, image_size, image_size, 3))
-    layers = {layer.name: layer for layer in backbones.pretrained(backbone).network.layers}
-    for layer in model.network.layers:
-        if layer.weights:
-            layer.set_weights(layers[layer.name].get_weights())
+    backbones.load_pretrained(backbone, model.network)
     return model
 
 

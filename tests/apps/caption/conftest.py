@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from dlapps.apps.caption.data import read_dataset
 from dlapps.cli import cli
-from tests.apps.caption.shapes import TINY, write_captioned
+from tests.apps.caption.shapes import BY_HEART, TINY, write_captioned
 
 
 @pytest.fixture
@@ -27,19 +27,21 @@ def dlapps():
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory):
+def trained(made_once):
     """A run folder of a captioner that knows pictures by heart, and a folder of those."""
-    root = tmp_path_factory.mktemp("trained")
-    data = write_captioned(root / "shapes", copies=1)
-    # Small batches, for an epoch costs more than a step.
-    by_heart = ["--batch-size", 4, "--overfit-batches", 3]
-    words = ["caption", "--train", data, *TINY, *by_heart, "--run", root / "run"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DLAPPS_CACHE", str(root / "cache"))
-        result = CliRunner().invoke(cli, [str(word) for word in words])
-    assert result.exit_code == 0, result.output
-    learnt = [Path(each.name).stem.split("-") for each in read_dataset(str(data)).train]
-    return root / "run", write_captioned(root / "learnt", 1, kinds=[(k, c) for c, k, _ in learnt])
+
+    def fill(root):
+        data = write_captioned(root / "shapes", copies=1)
+        words = ["caption", "--train", data, *TINY, *BY_HEART, "--run", root / "run"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DLAPPS_CACHE", str(root / "cache"))
+            result = CliRunner().invoke(cli, [str(word) for word in words])
+        assert result.exit_code == 0, result.output
+        learnt = [Path(each.name).stem.split("-") for each in read_dataset(str(data)).train]
+        write_captioned(root / "learnt", 1, kinds=[(k, c) for c, k, _ in learnt])
+
+    root = made_once("captioner", fill)
+    return root / "run", root / "learnt"
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ TINY = [
     "--longest", 10, "--dropout", 0, "--label-smoothing", 0, "--views", 1, "--average", 0,
     "--batch-size", 8, "--precision", "float32", "--learning-rate", "1e-2",
 ]  # fmt: skip
+# Many small batches an epoch, for an epoch costs more than a step.
+BY_HEART = ["--batch-size", 1, "--overfit-batches", 10, "--epochs", 1]
 
 
 def draw(kind, colour, seed):

@@ -6,7 +6,7 @@ import math
 import pytest
 from PIL import Image
 
-from tests.apps.caption.shapes import EVERY, TINY
+from tests.apps.caption.shapes import BY_HEART, EVERY, TINY
 
 
 def known(colour, kind):
@@ -167,8 +167,7 @@ def test_leftovers_of_a_dataset_are_named_and_strict_stops_at_them(dlapps, shape
 
 
 def test_the_other_decoder_learns_by_heart_too(dlapps, shapes, tmp_path):
-    # Small batches, for an epoch costs more than a step.
-    words = [*TINY, "--batch-size", 4, "--overfit-batches", 3, "--decoder", "show-tell"]
+    words = [*TINY, *BY_HEART, "--decoder", "show-tell"]
     result = dlapps("caption", "--train", shapes, *words, "--run", tmp_path / "run")
     assert result.exit_code == 0, result.output
     figures = json.loads((tmp_path / "run/run.json").read_text())["figures"]

@@ -24,13 +24,16 @@ def dlapps():
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory):
+def trained(made_once):
     """A run folder of a classifier trained on drawn shapes, and the folder it learnt from."""
-    root = tmp_path_factory.mktemp("trained")
-    data = write_folder(root / "shapes")
-    words = ["classify", "--train", data, "--epochs", "8", "--views", "1", "--run", root / "run"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DLAPPS_CACHE", str(root / "cache"))
-        result = CliRunner().invoke(cli, [str(word) for word in words])
-    assert result.exit_code == 0, result.output
-    return root / "run", data
+
+    def fill(root):
+        data = write_folder(root / "shapes")
+        words = ["classify", "--train", data, "--epochs", 8, "--views", 1, "--run", root / "run"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DLAPPS_CACHE", str(root / "cache"))
+            result = CliRunner().invoke(cli, [str(word) for word in words])
+        assert result.exit_code == 0, result.output
+
+    root = made_once("classifier", fill)
+    return root / "run", root / "shapes"

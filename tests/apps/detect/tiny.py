@@ -36,20 +36,26 @@ def backbone(name=backbones.BUILT_IN, policy=None):
         return backbones.Backbone(normalization, keras.Model(inputs, grid, name=name))
 
 
-def pretrained(name=backbones.BUILT_IN):
-    """Stands in for `backbones.pretrained`: the same weights each time."""
-    made, rng = backbone(name), np.random.default_rng(0)
-    for layer in made.network.layers:
+def load_pretrained(name, network):
+    """Stands in for `backbones.load_pretrained`: the same weights each time."""
+    rng = np.random.default_rng(0)
+    for layer in network.layers:
         if isinstance(layer, keras.layers.Conv2D):
             shape = layer.kernel.shape
             layer.set_weights([rng.normal(scale=np.prod(shape[:3]) ** -0.5, size=shape)])
+
+
+def pretrained():
+    """Returns a tiny backbone with these weights."""
+    made = backbone(backbones.BUILT_IN)
+    load_pretrained(backbones.BUILT_IN, made.network)
     return made
 
 
 def stand_in(patch):
     """Makes every backbone the tiny one, as long as a `MonkeyPatch` lasts."""
     patch.setattr(backbones, "build", backbone)
-    patch.setattr(backbones, "pretrained", pretrained)
+    patch.setattr(backbones, "load_pretrained", load_pretrained)
 
 
 def drawn(seed):

@@ -25,15 +25,18 @@ def cycle(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory):
+def trained(made_once):
     """A run folder of a generator that knows its text by heart, and the text."""
-    root = tmp_path_factory.mktemp("trained")
-    (root / "cycle.txt").write_text(CYCLE)
-    words = ["generate", "--train", root / "cycle.txt", *TINY, "--run", root / "run"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DLAPPS_CACHE", str(root / "cache"))
-        result = CliRunner().invoke(cli, [str(word) for word in words])
-    assert result.exit_code == 0, result.output
+
+    def fill(root):
+        (root / "cycle.txt").write_text(CYCLE)
+        words = ["generate", "--train", root / "cycle.txt", *TINY, "--run", root / "run"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DLAPPS_CACHE", str(root / "cache"))
+            result = CliRunner().invoke(cli, [str(word) for word in words])
+        assert result.exit_code == 0, result.output
+
+    root = made_once("generator", fill)
     return root / "run", root / "cycle.txt"
 
 
