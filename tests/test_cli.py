@@ -41,6 +41,18 @@ assert not heavy, heavy
     assert "Usage:" in done.stdout
 
 
+def test_python_does_not_look_for_garbage_when_a_command_ends():
+    script = """
+import atexit, gc
+atexit.register(lambda: print(gc.get_freeze_count() > 1000))  # The last to run.
+from dlapps.cli import cli
+cli(["--version"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "True"
+
+
 @pytest.mark.parametrize("words", COMMANDS)
 def test_every_command_and_option_has_help(words):
     command = cli

@@ -171,7 +171,7 @@ def baselines(
 
 def _means(model: Captioner, pictures: Sequence[Described]) -> np.ndarray:
     """Returns what the backbone sees of pictures, averaged over the cells and standardised."""
-    look = inference.frozen(
+    look = inference.frozen_network(
         lambda images: model.standardization(model.regions(images)), model.image_size
     )
     rows = np.zeros((len(pictures), model.network.output.shape[-1]), np.float32)
