@@ -50,16 +50,21 @@ def _recurrence(projected, kernel, hidden, cell, masks):
     projected, kernel, hidden, cell, masks = map(
         tf.stop_gradient, (projected, kernel, hidden, cell, masks)
     )
-    rows = _parts(projected.shape[0])
+    batch = next((x.shape[0] for x in (projected, hidden, cell) if x.shape[0] is not None), None)
+    _know(batch, projected, hidden, cell)
+    rows = _parts(batch)
     parts = [
         (projected[own], hidden[own], cell[own], masks[:, own] if masks.shape[1] != 0 else masks)
         for own in rows
     ]
     done = [_forwards(x, kernel, h, c, m) for x, h, c, m in parts]
+    for found, (x, *_) in zip(done, parts, strict=True):
+        _know(x.shape[0], *found)
     every_hidden = tf.concat([hiddens for *_, hiddens, _ in done], 0)
     last_cell = tf.concat([cell for *_, cell in done], 0)
 
     def gradient(d_hidden, d_cell):
+        _know(batch, d_hidden, d_cell)
         found = [
             _backwards(d_hidden[own], d_cell[own], kernel, h, m, *kept)
             for own, (_, h, _, m), (*kept, _) in zip(rows, parts, done, strict=True)
@@ -69,6 +74,16 @@ def _recurrence(projected, kernel, hidden, cell, masks):
         return joined[0], tf.add_n(d_kernel), joined[1], joined[2], tf.zeros_like(masks)
 
     return (every_hidden, last_cell), gradient
+
+
+def _know(batch: int | None, *tensors: tf.Tensor) -> None:
+    """Tells TensorFlow the size of a batch, where it knows it of some of these tensors only.
+
+    It forgets that where it uses the graph of a batch of any size again, and then refuses loops
+    whose state begins with a known size.
+    """
+    for each in tensors:
+        each.set_shape((batch, *each.shape[1:]))
 
 
 def _parts(batch: int | None) -> list[slice]:

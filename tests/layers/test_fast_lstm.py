@@ -207,6 +207,25 @@ def test_batch_and_time_may_be_unknown_when_it_is_traced(runs):
     assert runs == [(None, None, 4 * UNITS)]
 
 
+# Of so many units no other test is, which would leave graphs behind.
+@pytest.mark.parametrize(("units", "learns"), [(5, False), (6, True)])
+def test_a_batch_of_known_size_may_follow_one_of_unknown_size(units, learns):
+    layer = FastLSTM(units, return_sequences=True)
+    layer.build((None, None, FEATURES))
+
+    def slopes(sequences, known):
+        with tf.GradientTape() as tape:
+            tape.watch(sequences)
+            total = tf.reduce_sum(layer(sequences) ** 2)
+        return tape.gradient(total, sequences) if known or learns else total
+
+    sequences, _, _ = data(1)
+    any_size = tf.TensorSpec((None, None, FEATURES))
+    tf.function(lambda x: slopes(x, False), input_signature=[any_size])(sequences)
+    compiled = tf.function(lambda x: slopes(x, True), input_signature=[tf.TensorSpec((1, 3, 3))])
+    np.testing.assert_allclose(compiled(sequences), slopes(sequences, True), **CLOSE)
+
+
 @pytest.mark.parametrize("dropout", ["dropout", "recurrent_dropout"])
 def test_dropout_is_off_outside_training_and_another_each_time_in_it(dropout):
     _, without = pair()
