@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dlapps import runs, terminal
+from dlapps import terminal
 from dlapps.apps.caption.command import caption
 from dlapps.apps.classify.command import classify
 from dlapps.apps.detect.command import detect
@@ -60,6 +60,8 @@ def _run(title: str, command: click.Command, words: list[str]) -> None:
 
 
 def _demo_runs() -> set[Path]:
+    from dlapps import runs
+
     return set((runs.ROOT / "classify").glob("sample-*"))
 
 
