@@ -33,7 +33,7 @@ class Face(click.Group):
         if not sys.warnoptions:
             warnings.simplefilter("ignore")  # They speak to programmers, of libraries.
         # Hardly any of the million objects that TensorFlow brings ever becomes garbage. To look
-        # for it less often, and not at all in the end, takes two seconds off every command.
+        # for it less often, and not at all in the end, takes a second or two off a command.
         gc.set_threshold(10_000)
         atexit.register(gc.freeze)
         try:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from dlapps import terminal
 
-# Each of LiteRT's interpreters has a copy of the weights; more than this is left to one.
+# Each of LiteRT's interpreters has a copy of the weights; so much may all of them take.
 MAX_BYTES_OF_COPIES = 500_000_000
 
 
@@ -58,7 +58,8 @@ def frozen_network(network: Callable, image_size: int) -> Callable[[np.ndarray],
     with terminal.quiet():
         if keras.backend.backend() == "tensorflow" and not tf.config.list_physical_devices("GPU"):
             spec = tf.TensorSpec((1, image_size, image_size, 3), tf.uint8)
-            # Converter and interpreter name no exception as the one for what they cannot do.
+            # Converter and interpreter name no exception as the one for what they cannot do; what
+            # is wrong with the network itself, `frozen` says once more.
             with contextlib.suppress(Exception):
                 return _litert(with_constants(network, spec))
         return frozen(network, image_size)

@@ -66,7 +66,7 @@ def quiet() -> Iterator[None]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
-        except BaseException:
+        except Exception:  # Not for Ctrl-C: it is no failure.
             aside.seek(0)
             os.write(kept, aside.read())
             raise

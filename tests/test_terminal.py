@@ -63,6 +63,13 @@ def test_quiet_shows_what_was_written_before_an_error(capfd):
     assert capfd.readouterr().err == "the reason\n"
 
 
+def test_quiet_stays_quiet_when_it_is_stopped(capfd):
+    with contextlib.suppress(KeyboardInterrupt), terminal.quiet():
+        os.write(2, b"from C++\n")
+        raise KeyboardInterrupt
+    assert capfd.readouterr().err == ""
+
+
 def test_quiet_leaves_standard_output_alone(capfd):
     with terminal.quiet():
         os.write(1, b"result\n")

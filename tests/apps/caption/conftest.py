@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from dlapps.apps.caption.data import read_dataset
 from dlapps.cli import cli
 from tests.apps.caption.shapes import BY_HEART, TINY, write_captioned
+from tests.trainings import train
 
 
 @pytest.fixture
@@ -32,11 +33,7 @@ def trained(made_once):
 
     def fill(root):
         data = write_captioned(root / "shapes", copies=1)
-        words = ["caption", "--train", data, *TINY, *BY_HEART, "--run", root / "run"]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DLAPPS_CACHE", str(root / "cache"))
-            result = CliRunner().invoke(cli, [str(word) for word in words])
-        assert result.exit_code == 0, result.output
+        train(root, "caption", "--train", data, *TINY, *BY_HEART)
         learnt = [Path(each.name).stem.split("-") for each in read_dataset(str(data)).train]
         write_captioned(root / "learnt", 1, kinds=[(k, c) for c, k, _ in learnt])
 

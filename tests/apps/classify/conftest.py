@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from dlapps.cli import cli
 from tests.apps.classify.shapes import write_folder
+from tests.trainings import train
 
 
 @pytest.fixture
@@ -29,11 +30,7 @@ def trained(made_once):
 
     def fill(root):
         data = write_folder(root / "shapes")
-        words = ["classify", "--train", data, "--epochs", 8, "--views", 1, "--run", root / "run"]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DLAPPS_CACHE", str(root / "cache"))
-            result = CliRunner().invoke(cli, [str(word) for word in words])
-        assert result.exit_code == 0, result.output
+        train(root, "classify", "--train", data, "--epochs", 8, "--views", 1)
 
     root = made_once("classifier", fill)
     return root / "run", root / "shapes"

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from dlapps.cli import cli
 from tests.apps.generate.tiny import CYCLE, TINY
+from tests.trainings import train
 
 
 @pytest.fixture
@@ -30,11 +31,7 @@ def trained(made_once):
 
     def fill(root):
         (root / "cycle.txt").write_text(CYCLE)
-        words = ["generate", "--train", root / "cycle.txt", *TINY, "--run", root / "run"]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DLAPPS_CACHE", str(root / "cache"))
-            result = CliRunner().invoke(cli, [str(word) for word in words])
-        assert result.exit_code == 0, result.output
+        train(root, "generate", "--train", root / "cycle.txt", *TINY)
 
     root = made_once("generator", fill)
     return root / "run", root / "cycle.txt"
